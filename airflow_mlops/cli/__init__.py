@@ -1,0 +1,1 @@
+"""``airflow-mlops``: one module per command, each with ``add_parser(subparsers)`` that sets ``func``."""

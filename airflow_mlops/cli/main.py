@@ -1,0 +1,52 @@
+"""The command ``airflow-mlops``."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from typing import Final
+
+from airflow_mlops.core.errors import MlopsError
+
+#: Modules of this package; importing them is cheap, the work is imported by their ``func``.
+COMMANDS: Final = ("serve", "spec", "store", "version")
+#: Exit code for what the user can mend, the same that argparse uses.
+MISTAKE: Final = 2
+INTERRUPTED: Final = 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code."""
+    parser = argparse.ArgumentParser(
+        prog="airflow-mlops", description="Data-centric MLOps for Apache Airflow.", allow_abbrev=False
+    )
+    add_commands(parser)
+    return run(parser.parse_args(arguments))
+
+
+def add_commands(parser: argparse.ArgumentParser) -> None:
+    """Add all commands to a parser: our own, or the one of ``airflow mlops``."""
+    subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for name in COMMANDS:
+        import_module(f"airflow_mlops.cli.{name}").add_parser(subparsers)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run the chosen command; a mistake of the user is one line and exit code 2, never a traceback."""
+    command: Callable[[argparse.Namespace], int | None] = arguments.func
+    try:
+        code = command(arguments) or 0
+        sys.stdout.flush()
+    except MlopsError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return MISTAKE
+    except BrokenPipeError:
+        # The reader of our output left (``| head``). Python would complain once more while it closes stdout.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    return code

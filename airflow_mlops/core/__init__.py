@@ -1,0 +1,1 @@
+"""The model lifecycle itself: one room per stage. Nothing below this package imports airflow."""

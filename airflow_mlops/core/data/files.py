@@ -1,0 +1,198 @@
+"""The files of a data set as streams of Arrow batches: Parquet and CSV look alike from here on."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from airflow_mlops.core.data.event_time import check_time_type, time_type, to_utc
+from airflow_mlops.core.errors import DataError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_MOST_ROWS = 65_536
+_MOST_CELLS = 4_000_000
+_CSV_BLOCK = 4 << 20
+
+
+@dataclass(frozen=True)
+class LocalFile:
+    """One data file on this machine; ``source`` is its name in error messages and in the manifest."""
+
+    source: str
+    path: Path
+    format: str
+
+
+def column_names(file: LocalFile) -> list[str]:
+    """The names of the columns. :raises DataError: if the file can't be read, or a name stands twice."""
+    with readable(file):
+        if file.format == "parquet":
+            import pyarrow.parquet as pq
+
+            names = list(pq.read_schema(file.path).names)
+        else:
+            with _open_csv(file) as stream:
+                names = list(stream.schema.names)
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    if twice:
+        raise DataError(
+            f"{file.source} has the column {twice[0]} {names.count(twice[0])} times", expected="once"
+        )
+    return names
+
+
+def parquet_schema(file: LocalFile, event_time: str) -> pa.Schema:
+    """The schema of a Parquet file as it is read: see :func:`as_read`.
+
+    :raises DataError: if it can't be read.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    with readable(file):
+        schema = pq.read_schema(file.path)
+    if event_time in schema.names:
+        check_time_type(schema.field(event_time).type, event_time, file.source)
+    return pa.schema([(field.name, as_read(field.type, field.name == event_time)) for field in schema])
+
+
+def as_read(kind: pa.DataType, is_event_time: bool) -> pa.DataType:
+    """The type a column is read with: event times in UTC, decimals as floats, dictionaries as their
+    values.
+    """
+    import pyarrow as pa
+    from pyarrow import types
+
+    if is_event_time:
+        return time_type()
+    if types.is_dictionary(kind):
+        return as_read(kind.value_type, False)
+    return pa.float64() if types.is_decimal(kind) else kind
+
+
+def merge_schemas(schemas: Sequence[tuple[str, pa.Schema]]) -> pa.Schema:
+    """One schema for all files, in the column order of the first.
+
+    A column may be empty in one file and typed in another, whole numbers in one and floats in another (pandas
+    writes them so when a value is missing), or differ in the unit of time; anything else is an error.
+
+    :param schemas: name and schema of each file.
+    :raises DataError: naming the file and the column that differ.
+    """
+    import pyarrow as pa
+
+    (first, merged), *others = schemas
+    for source, schema in others:
+        for name in merged.names:
+            if name not in schema.names:
+                raise DataError(f"{source} lacks the column {name}", expected=f"the columns of {first}")
+        for name in schema.names:
+            if name not in merged.names:
+                raise DataError(f"{source} has a column {name} more", expected=f"the columns of {first}")
+            pair = [pa.schema([one.field(name).with_nullable(True)]) for one in (merged, schema)]
+            try:
+                wider = pa.unify_schemas(pair, promote_options="permissive").field(0)
+            except (pa.ArrowTypeError, pa.ArrowInvalid):
+                raise DataError(
+                    f"column {name} of {source} has another type than before",
+                    given=str(schema.field(name).type),
+                    expected=f"{merged.field(name).type} as in {first}",
+                ) from None
+            merged = merged.set(merged.get_field_index(name), wider)
+    return merged
+
+
+def batches(file: LocalFile, schema: pa.Schema, event_time: str) -> Iterator[pa.RecordBatch]:
+    """All rows of a file in batches of bounded size, with the columns and types of ``schema``.
+
+    :raises DataError: if the file can't be read, or a value does not fit its type.
+    """
+    import pyarrow as pa
+
+    for batch in raw_batches(file, schema.names):
+        with readable(file):
+            arrays = [
+                to_utc(batch.column(name)) if name == event_time else _cast(batch.column(name), kind)
+                for name, kind in zip(schema.names, schema.types, strict=True)
+            ]
+            yield pa.RecordBatch.from_arrays(arrays, schema=schema)
+
+
+def raw_batches(file: LocalFile, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+    """Some columns of a file as they are stored: Parquet in its own types, CSV as strings.
+
+    :raises DataError: if the file can't be read.
+    """
+    with readable(file):
+        if file.format == "csv":
+            with _open_csv(file, columns) as stream:
+                yield from stream
+            return
+        import pyarrow.parquet as pq
+
+        rows = max(1024, min(_MOST_ROWS, _MOST_CELLS // max(1, len(columns))))
+        with pq.ParquetFile(file.path) as parquet:
+            for batch in parquet.iter_batches(batch_size=rows, columns=list(columns)):
+                yield batch.select(list(columns))
+
+
+def check_columns(wanted: dict[str, str], names: Sequence[str], where: str) -> None:
+    """Refuse columns that are not there.
+
+    :param wanted: what names a column (a field of the spec), by the column's name.
+    :raises DataError: naming the columns, who asked for them, and close matches.
+    """
+    missing = [name for name in wanted if name not in names]
+    if not missing:
+        return
+    parts = []
+    for name in missing[:5]:
+        near = get_close_matches(name, names, n=3, cutoff=0.5)
+        parts.append(f"{name} ({wanted[name]}{'; close: ' + ', '.join(near) if near else ''})")
+    if len(missing) > len(parts):
+        parts.append(f"{len(missing) - len(parts)} more")
+    shown = ", ".join(names[:30]) + (f" and {len(names) - 30} more" if len(names) > 30 else "")
+    raise DataError(f"{where} lacks {', '.join(parts)}", given=f"columns {shown}")
+
+
+def _cast(values: Any, kind: pa.DataType) -> Any:
+    """As Arrow casts; it knows no way from the empty strings of a CSV column to the type of nulls."""
+    import pyarrow as pa
+
+    return pa.nulls(len(values)) if pa.types.is_null(kind) else values.cast(kind)
+
+
+@contextmanager
+def readable(file: LocalFile) -> Iterator[None]:
+    """Turns Arrow's errors into one line that names the file."""
+    import pyarrow as pa
+
+    try:
+        yield
+    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, OSError) as error:
+        problem = " ".join(str(error).split())[:300]
+        raise DataError(f"{file.source} can't be read as {file.format}", given=problem) from None
+
+
+def _open_csv(file: LocalFile, columns: Sequence[str] | None = None) -> Any:
+    """A CSV file as a stream of batches of strings; an empty field, NA, null and their like are null."""
+    import pyarrow as pa
+    from pyarrow import csv
+
+    parse = csv.ParseOptions(newlines_in_values=True)
+    read = csv.ReadOptions(block_size=_CSV_BLOCK)
+    if columns is None:
+        return csv.open_csv(file.path, read_options=read, parse_options=parse)
+    text = csv.ConvertOptions(
+        column_types=dict.fromkeys(columns, pa.string()),
+        include_columns=list(columns),
+        strings_can_be_null=True,
+    )
+    return csv.open_csv(file.path, read_options=read, parse_options=parse, convert_options=text)

@@ -1,0 +1,162 @@
+"""Dataset versions, read back: their rows come from the pinned bytes only, and the hashes are checked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from airflow_mlops.core.data.csv_types import csv_types
+from airflow_mlops.core.data.event_time import Window, time_type
+from airflow_mlops.core.data.files import LocalFile, batches, check_columns, merge_schemas, parquet_schema
+from airflow_mlops.core.data.version import DataFile, DatasetVersion, dataset_key
+from airflow_mlops.core.errors import DataError, IntegrityError, KeyMissing
+from airflow_mlops.core.store.base import Store
+from airflow_mlops.core.store.blobs import fetch_file, hash_file
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+    import pandas as pd
+    import pyarrow as pa
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Rows of a version in the order of their event times, and where each one lies.
+
+    :param frame: the rows, with a plain index from 0.
+    :param file: for each row, the index of its file in ``version.files``.
+    :param row: for each row, its index within that file, from 0.
+    """
+
+    frame: pd.DataFrame
+    file: npt.NDArray[np.int32]
+    row: npt.NDArray[np.int64]
+
+
+def load_version(store: Store, name: str, version_id: str) -> DatasetVersion:
+    """The manifest of a dataset version. :raises DataError: if there is none."""
+    try:
+        return DatasetVersion.from_bytes(store.read(dataset_key(name, version_id)))
+    except KeyMissing:
+        raise DataError(
+            f"dataset version {name}@{version_id} is not in {store.uri}", remedy="take a snapshot first"
+        ) from None
+
+
+def read_frame(store: Store, version: DatasetVersion, columns: Sequence[str] | None = None) -> pd.DataFrame:
+    """The rows of a version, in the order of their event times; rows of the same time keep the order of the
+    files.
+
+    Times with a zone and the event time are in UTC, decimals are floats, missing values are NaN, None or NaT.
+
+    :param columns: read these only, in this order; all without any.
+    :raises DataError: if a column is not in the version.
+    :raises KeyMissing, IntegrityError: if pinned bytes are gone or changed, naming the file.
+    """
+    return read_rows(store, version, columns).frame
+
+
+def read_rows(store: Store, version: DatasetVersion, columns: Sequence[str] | None = None) -> Rows:
+    """As :func:`read_frame`, with the place of each row."""
+    import numpy as np
+    import pyarrow as pa
+
+    names = (
+        list(dict.fromkeys(columns)) if columns is not None else [column.name for column in version.columns]
+    )
+    schema = _schema(store, version, [*names, version.event_time])
+    window = Window(version.since, version.until)
+    parts, files, rows = [], [], []
+    for number, start, batch in _all_batches(store, version, schema):
+        inside = window.mask(batch.column(version.event_time))
+        parts.append(batch.filter(inside))
+        found = np.flatnonzero(inside.to_numpy(zero_copy_only=False)) + start
+        rows.append(found)
+        files.append(np.full(len(found), number, dtype=np.int32))
+    table = pa.Table.from_batches(parts, schema=schema)
+    file, row = np.concatenate(files), np.concatenate(rows)
+    times = table.column(version.event_time).cast(pa.int64()).to_numpy()
+    if (np.diff(times) < 0).any():
+        order = np.argsort(times, kind="stable")
+        table, file, row = table.take(order), file[order], row[order]
+    return Rows(_to_pandas(table.select(names)), file, row)
+
+
+def read_places(
+    store: Store, version: DatasetVersion, places: dict[int, npt.NDArray[np.int64]]
+) -> Iterator[tuple[int, npt.NDArray[np.int64], pa.RecordBatch]]:
+    """Whole rows by their place, in batches of bounded size.
+
+    :param places: for each file's index, the indices of rows within the file, rising.
+    :return: file index, the row indices, and those rows with the types of the version.
+    """
+    import numpy as np
+    import pyarrow as pa
+
+    schema = _schema(store, version, [column.name for column in version.columns])
+    for number, wanted in sorted(places.items()):
+        start = 0
+        for batch in batches(_local(store, version, version.files[number]), schema, version.event_time):
+            low, high = np.searchsorted(wanted, [start, start + len(batch)])
+            if high > low:
+                yield number, wanted[low:high], batch.take(pa.array(wanted[low:high] - start))
+            start += len(batch)
+
+
+def blob_cache() -> Path:
+    """Where blobs are kept on this machine."""
+    from airflow_mlops.core.store.cache import cache_dir
+
+    return cache_dir() / "blobs"
+
+
+def _all_batches(
+    store: Store, version: DatasetVersion, schema: pa.Schema
+) -> Iterator[tuple[int, int, pa.RecordBatch]]:
+    for number, file in enumerate(version.files):
+        start = 0
+        for batch in batches(_local(store, version, file), schema, version.event_time):
+            yield number, start, batch
+            start += len(batch)
+
+
+def _schema(store: Store, version: DatasetVersion, names: Sequence[str]) -> pa.Schema:
+    """The types of some columns as the version is read. :raises DataError: for an unknown column."""
+    import pyarrow as pa
+
+    known = [column.name for column in version.columns]
+    check_columns(dict.fromkeys(names, "asked for"), known, f"dataset version {version.name}@{version.id}")
+    if version.format == "csv":
+        kinds = {str(time_type()): time_type(), **csv_types()}
+        types = {column.name: kinds[column.type] for column in version.columns}
+    else:
+        files = [_local(store, version, file) for file in version.files]
+        merged = merge_schemas([(file.source, parquet_schema(file, version.event_time)) for file in files])
+        types = dict(zip(merged.names, merged.types, strict=True))
+    return pa.schema([(name, types[name]) for name in dict.fromkeys(names)])
+
+
+def _local(store: Store, version: DatasetVersion, file: DataFile) -> LocalFile:
+    """A pinned file from the cache; a cached copy that was damaged is fetched again.
+
+    :raises KeyMissing, IntegrityError: naming the file.
+    """
+    what = f"{file.source} of dataset version {version.name}@{version.id}"
+    try:
+        path = fetch_file(store, file.sha256, blob_cache())
+        if hash_file(path) != file.sha256:
+            path.unlink(missing_ok=True)
+            path = fetch_file(store, file.sha256, blob_cache())
+    except KeyMissing:
+        raise KeyMissing(f"{what} is gone from {store.uri}", remedy="restore it from a backup") from None
+    except IntegrityError as error:
+        raise IntegrityError(f"{what} was changed in {store.uri}: {error}") from None
+    return LocalFile(file.source, path, version.format)
+
+
+def _to_pandas(table: Any) -> pd.DataFrame:
+    frame: pd.DataFrame = table.to_pandas(date_as_object=False, split_blocks=True, self_destruct=True)
+    return frame

@@ -1,0 +1,131 @@
+"""Errors that teach: what was given, what was expected, what to do."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from airflow_mlops.core.gates import GateResult
+
+
+class MlopsError(Exception):
+    """Base of every error that a user can mend; its text is one line.
+
+    :param problem: what is wrong, in a few words.
+    :param given: what was given.
+    :param expected: what would have been right.
+    :param remedy: what to do now.
+    """
+
+    def __init__(
+        self,
+        problem: str,
+        *,
+        given: object = None,
+        expected: object = None,
+        remedy: str | None = None,
+    ) -> None:
+        self.problem = problem
+        self.given = given
+        self.expected = expected
+        self.remedy = remedy
+        parts = [problem]
+        if given is not None:
+            parts.append(f"given {given}")
+        if expected is not None:
+            parts.append(f"expected {expected}")
+        if remedy is not None:
+            parts.append(remedy)
+        # Names of columns, files and fields may hold line breaks; the promise of one line is kept here for all.
+        super().__init__(" ".join("; ".join(parts).splitlines()))
+
+
+class SpecError(MlopsError):
+    """A model spec is wrong: names the field, what was given and what is allowed."""
+
+
+class PlatformError(MlopsError):
+    """The platform (connection, store, endpoint) is described wrongly or can't be reached."""
+
+
+class StoreError(MlopsError):
+    """The store can't do what was asked."""
+
+
+class KeyMissing(StoreError):
+    """Nothing is stored under the key."""
+
+
+class KeyExists(StoreError):
+    """The key is taken: another writer was first. Nothing is ever overwritten."""
+
+
+class UnsafeStore(StoreError):
+    """The store lets two writers create one key, so it can't hold logs."""
+
+
+class IntegrityError(StoreError):
+    """Stored bytes differ from the hash that was recorded for them."""
+
+
+class LogConflict(StoreError):
+    """The log moved on between reading its newest entry and appending to it."""
+
+
+class DataError(MlopsError):
+    """Source data is missing, empty or not what the spec says."""
+
+
+class ValidationFailed(MlopsError):
+    """The data failed an expectation with severity ``fail``."""
+
+
+class FeatureError(MlopsError):
+    """The feature function is missing, fails, or returns something other than promised."""
+
+
+class TrainingError(MlopsError):
+    """The model can't be fitted: a parameter is unknown, or the framework refuses."""
+
+
+class RequestError(MlopsError):
+    """A prediction request is malformed: missing or extra features, wrong types."""
+
+
+class GateFailed(MlopsError):
+    """A gate refused: names the gate, the value and the limit.
+
+    :param gates: the results of the gates that did not pass, the deciding one first.
+    """
+
+    def __init__(
+        self,
+        problem: str,
+        *,
+        gates: tuple[GateResult, ...] = (),
+        given: object = None,
+        expected: object = None,
+        remedy: str | None = None,
+    ) -> None:
+        super().__init__(problem, given=given, expected=expected, remedy=remedy)
+        self.gates = gates
+
+
+class RegistryError(MlopsError):
+    """A model version does not exist or can't be registered."""
+
+
+class DeploymentConflict(MlopsError):
+    """Another release holds the challenger's place."""
+
+
+class DeploymentFailed(MlopsError):
+    """The endpoint does not serve what was asked of it."""
+
+
+class DeploymentRolledBack(DeploymentFailed):
+    """The endpoint went back to its old configuration by itself."""
+
+
+class EndpointError(MlopsError):
+    """The endpoint can't be reached or refused a request."""

@@ -1,0 +1,127 @@
+"""Gates offline: the decision itself, apart from any data. What was not measured never passes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from airflow_mlops.core.errors import SpecError
+from airflow_mlops.core.evaluation.metrics import known_metrics
+from airflow_mlops.core.gates import Gate, GateResult, Outcome
+
+#: Fewer rows than this say nothing about a slice.
+MIN_ROWS = 50
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What was measured for one gate.
+
+    :param value: the challenger's metric, None where it is not defined.
+    :param champion: the champion's metric on the same rows, None without a champion or where it is not
+        defined.
+    :param champion_version: the champion, None when there is none.
+    :param interval: interval of "worse than the champion by", None where it was not computed.
+    """
+
+    value: float | None
+    champion: float | None
+    champion_version: int | None
+    rows: int
+    interval: tuple[float, float] | None = None
+
+
+def check_gates(gates: Iterable[Gate], objective: str) -> None:
+    """Check that every gate can be measured on held-out rows.
+
+    :raises SpecError: for a metric of live traffic or of another objective, and for a malformed slice.
+    """
+    known = known_metrics(objective)
+    for gate in gates:
+        if gate.metric not in known:
+            raise SpecError(
+                f"evaluation.gates: {gate.metric} can't be measured on the test part of a {objective} model",
+                expected=", ".join(known),
+            )
+        if gate.slice is not None:
+            split_slice(gate.slice)
+
+
+def split_slice(text: str) -> tuple[str, str]:
+    """Column and value of ``column=value``. :raises SpecError: for another form."""
+    column, equals, value = text.partition("=")
+    if not column or not equals or not value:
+        raise SpecError("slice is malformed", given=repr(text), expected="column=value, e.g. carrier=UA")
+    return column, value
+
+
+def decide(gate: Gate, measured: Measured) -> GateResult:
+    """Hold a gate against what was measured.
+
+    A margin is held against the point estimate of the difference on the same rows. Without a champion a
+    margin has nothing to compare with and passes, since a first release must be possible; absolute gates
+    hold anyway. NaN and infinity never pass.
+    """
+    value = measured.value
+    if gate.slice is not None and measured.rows < MIN_ROWS:
+        return _result(gate, measured, "inconclusive", f"only {measured.rows} rows, fewer than {MIN_ROWS}")
+    if value is None or not math.isfinite(value):
+        return _result(gate, measured, "inconclusive", f"could not be measured on {measured.rows} rows")
+    if gate.min is not None:
+        return _absolute(gate, measured, value, gate.min, value >= gate.min)
+    if gate.max is not None:
+        return _absolute(gate, measured, value, gate.max, value <= gate.max)
+    return _against_champion(gate, measured, value, gate.margin or 0.0)
+
+
+def _absolute(gate: Gate, measured: Measured, value: float, limit: float, passed: bool) -> GateResult:
+    reason = f"{value:.4g} is {'' if passed else 'not '}{gate.limit_text}"
+    return _result(gate, measured, "pass" if passed else "fail", reason, bound=value, limit=limit)
+
+
+def _against_champion(gate: Gate, measured: Measured, value: float, margin: float) -> GateResult:
+    if measured.champion_version is None:
+        return _result(gate, measured, "pass", "no champion: nothing to compare with", limit=margin)
+    rival = measured.champion
+    name = f"version {measured.champion_version}"
+    if rival is None or not math.isfinite(rival):
+        reason = f"could not be measured for {name} on {measured.rows} rows"
+        return _result(gate, measured, "inconclusive", reason, limit=margin)
+    worse_by = rival - value if gate.direction == "higher" else value - rival
+    passed = worse_by <= margin
+    difference = f"{abs(worse_by):.4g} {'worse' if worse_by > 0 else 'better'} than {rival:.4g} of {name}"
+    reason = f"{value:.4g} is {difference}, {'' if passed else 'not '}{gate.limit_text}{_spread(measured)}"
+    return _result(gate, measured, "pass" if passed else "fail", reason, bound=worse_by, limit=margin)
+
+
+def _spread(measured: Measured) -> str:
+    if measured.interval is None:
+        return ""
+    low, high = measured.interval
+    return f" (95 % interval of worse-by: {low:.4g} to {high:.4g})"
+
+
+def _result(
+    gate: Gate,
+    measured: Measured,
+    outcome: Outcome,
+    reason: str,
+    *,
+    bound: float | None = None,
+    limit: float | None = None,
+) -> GateResult:
+    return GateResult(
+        gate=gate,
+        outcome=outcome,
+        value=_finite(measured.value),
+        champion=_finite(measured.champion),
+        bound=bound,
+        limit=limit,
+        samples=measured.rows,
+        reason=reason,
+    )
+
+
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None

@@ -1,0 +1,37 @@
+"""The record of an evaluation: metrics, slices, and what the gates said."""
+
+from __future__ import annotations
+
+from airflow_mlops.core.gates import GateResult
+from airflow_mlops.core.record import Record
+
+
+class SliceMetrics(Record):
+    """Metrics of the rows where ``slice`` (``column=value``) holds, and the champion's on the same rows."""
+
+    slice: str
+    rows: int
+    metrics: dict[str, float]
+    champion: dict[str, float] | None = None
+
+
+class Evaluation(Record):
+    """How a trained model does on the held-out rows, beside the champion on the same rows.
+
+    :param artifact: hash of the model that was evaluated, so that no other model is registered with this
+        evaluation.
+    :param champion: the champion's version and its metrics on the same rows, None when there is none.
+    """
+
+    artifact: str | None = None
+    rows: int
+    metrics: dict[str, float]
+    champion_version: int | None = None
+    champion: dict[str, float] | None = None
+    slices: tuple[SliceMetrics, ...] = ()
+    gates: tuple[GateResult, ...] = ()
+
+    @property
+    def passed(self) -> bool:
+        """Whether there is a gate at all and every one passed."""
+        return bool(self.gates) and all(result.passed for result in self.gates)

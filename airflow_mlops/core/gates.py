@@ -1,0 +1,105 @@
+"""The one shape of a gate, wherever a decision is made: evaluation, shadow, canary, monitoring."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from airflow_mlops.core.record import Record
+from airflow_mlops.core.section import Section
+
+#: Metrics of which more is better; of every other known metric less is better.
+HIGHER_IS_BETTER = frozenset({"auc", "average_precision", "accuracy", "precision", "recall", "f1", "r2"})
+LOWER_IS_BETTER = frozenset(
+    {
+        "log_loss",
+        "brier",
+        "calibration_error",
+        "rmse",
+        "mae",
+        "error_rate",
+        "latency",
+        "loss",
+        "drift_share",
+    }
+)
+
+Direction = Literal["higher", "lower"]
+
+
+class Gate(Section):
+    """A limit on one metric, absolute or against the champion, overall or for one slice.
+
+    Exactly one of ``min``, ``max`` and ``margin`` is set. ``margin`` is in the metric's own unit and says how much
+    worse than the champion a challenger may be: 0 asks for "not worse", a negative margin asks for "better by".
+    """
+
+    metric: str = Field(min_length=1, description="Name of the metric, e.g. log_loss.")
+    min: float | None = Field(None, description="The least value that passes.")
+    max: float | None = Field(None, description="The largest value that passes.")
+    margin: float | None = Field(
+        None, description="How much worse than the champion passes, in the metric's unit."
+    )
+    slice: str | None = Field(None, description="column=value: the gate holds for these rows only.")
+    threshold: float | None = Field(
+        None,
+        description="For latency: the service level in milliseconds whose exceedance is counted. For mae, and loss "
+        "of a regression, in a rollout: the error at which a row's loss is capped.",
+    )
+
+    @model_validator(mode="after")
+    def _one_limit(self) -> Gate:
+        known = HIGHER_IS_BETTER | LOWER_IS_BETTER
+        if self.metric not in known:
+            raise ValueError(f"metric {self.metric!r} is unknown; known are {', '.join(sorted(known))}")
+        given = [name for name in ("min", "max", "margin") if getattr(self, name) is not None]
+        if len(given) != 1:
+            raise ValueError(
+                f"a gate has exactly one limit of min, max, margin; this one has {given or 'none'}"
+            )
+        return self
+
+    @property
+    def direction(self) -> Direction:
+        """Whether more or less of the metric is better."""
+        return "higher" if self.metric in HIGHER_IS_BETTER else "lower"
+
+    @property
+    def name(self) -> str:
+        """A short name for logs and tables, e.g. ``log_loss[carrier=UA]``."""
+        return f"{self.metric}[{self.slice}]" if self.slice else self.metric
+
+    @property
+    def limit_text(self) -> str:
+        """The limit in words."""
+        if self.min is not None:
+            return f"at least {self.min:g}"
+        if self.max is not None:
+            return f"at most {self.max:g}"
+        return f"at most {self.margin:g} worse than the champion"
+
+
+Outcome = Literal["pass", "fail", "inconclusive"]
+
+
+class GateResult(Record):
+    """What a gate found.
+
+    ``value`` is the challenger's metric, ``champion`` the champion's (for a margin), ``bound`` the value or the
+    confidence bound that was held against ``limit``; ``samples`` is how many observations stand behind it.
+    """
+
+    gate: Gate
+    outcome: Outcome
+    value: float | None = None
+    champion: float | None = None
+    bound: float | None = None
+    limit: float | None = None
+    samples: int | None = None
+    reason: str
+
+    @property
+    def passed(self) -> bool:
+        """True only for ``pass``: what could not be decided does not pass."""
+        return self.outcome == "pass"

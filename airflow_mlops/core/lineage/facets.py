@@ -1,0 +1,154 @@
+"""Our own facets: what OpenLineage has no words for yet. Their JSON schemas are published in ``schemas/``.
+
+Keys and class names follow OpenLineage's rule for custom facets: ``mlops_<name>`` and
+``Mlops<Name><Entity>Facet``. Fields are named in camelCase as all of OpenLineage's. Changing a facet means a
+new version folder beside ``1-0-0``; a published schema never changes.
+"""
+
+from __future__ import annotations
+
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import attr
+from openlineage.client.facet_v2 import DatasetFacet, RunFacet
+
+HOME = "https://airflow-mlops.readthedocs.io"
+SCHEMAS = f"{HOME}/schemas/1-0-0"
+
+
+def _producer() -> str:
+    try:
+        return f"{HOME}/en/{version('airflow-mlops')}/"
+    except PackageNotFoundError:
+        return f"{HOME}/en/latest/"
+
+
+PRODUCER = _producer()
+
+
+def schema_url(facet: str) -> str:
+    """JSON pointer to the schema of the facet class named ``facet``."""
+    return f"{SCHEMAS}/{facet}.json#/$defs/{facet}"
+
+
+@attr.define(kw_only=True)
+class MlopsWindowDatasetFacet(DatasetFacet):
+    """Event times that a dataset version spans, ISO 8601; ``since`` and ``until`` are what was asked for."""
+
+    eventTime: str  # noqa: N815
+    firstEvent: str  # noqa: N815
+    lastEvent: str  # noqa: N815
+    since: str | None = None
+    until: str | None = None
+
+    @staticmethod
+    def _get_schema() -> str:
+        return schema_url("MlopsWindowDatasetFacet")
+
+
+@attr.define(kw_only=True)
+class MlopsModelDatasetFacet(DatasetFacet):
+    """Which model a dataset of the namespace ``mlmodel`` is: hashes of its parts, features, origin."""
+
+    model: str
+    artifact: str
+    framework: str
+    objective: str
+    dataset: str
+    features: list[str]
+    version: int | None = None
+    featureCode: dict[str, str] | None = None  # noqa: N815
+
+    @staticmethod
+    def _get_schema() -> str:
+        return schema_url("MlopsModelDatasetFacet")
+
+
+@attr.define(kw_only=True)
+class MlopsTrainingRunFacet(RunFacet):
+    """How a model was fitted; ``environment`` is the hash of the locked environment."""
+
+    framework: str
+    objective: str
+    seed: int
+    rounds: int
+    rows: int
+    seconds: float
+    environment: str
+    hyperparameters: dict[str, Any] | None = None
+
+    @staticmethod
+    def _get_schema() -> str:
+        return schema_url("MlopsTrainingRunFacet")
+
+
+@attr.define(kw_only=True)
+class MlopsEvaluationRunFacet(RunFacet):
+    """Metrics on held-out rows, beside the champion's on the same rows, and what the gates said."""
+
+    passed: bool
+    rows: int
+    metrics: dict[str, float]
+    gates: list[dict[str, Any]]
+    championVersion: int | None = None  # noqa: N815
+    championMetrics: dict[str, float] | None = None  # noqa: N815
+    slices: list[dict[str, Any]] | None = None
+
+    @staticmethod
+    def _get_schema() -> str:
+        return schema_url("MlopsEvaluationRunFacet")
+
+
+@attr.define(kw_only=True)
+class MlopsDeploymentDatasetFacet(DatasetFacet):
+    """What an endpoint serves: versions, the challenger's share, and the log entry that says so."""
+
+    mode: str
+    entry: int
+    weight: float
+    champion: int | None = None
+    challenger: int | None = None
+
+    @staticmethod
+    def _get_schema() -> str:
+        return schema_url("MlopsDeploymentDatasetFacet")
+
+
+@attr.define(kw_only=True)
+class MlopsVerdictRunFacet(RunFacet):
+    """The judge's word on a stage of a rollout."""
+
+    stage: str
+    decision: str
+    reason: str
+    alpha: float
+    gates: list[dict[str, Any]]
+    counts: dict[str, int]
+
+    @staticmethod
+    def _get_schema() -> str:
+        return schema_url("MlopsVerdictRunFacet")
+
+
+@attr.define(kw_only=True)
+class MlopsDriftRunFacet(RunFacet):
+    """What monitoring found in a window of live traffic; ``columns`` holds what drifted and what could not be
+    told.
+    """
+
+    outcome: str
+    reason: str
+    since: str
+    until: str
+    rows: int
+    referenceRows: int  # noqa: N815
+    share: float
+    shareLimit: float  # noqa: N815
+    columns: list[dict[str, Any]]
+    champion: int | None = None
+    report: str | None = None
+
+    @staticmethod
+    def _get_schema() -> str:
+        return schema_url("MlopsDriftRunFacet")

@@ -1,0 +1,73 @@
+"""How things are named in lineage: the one place, for datasets of stages and for Airflow assets alike.
+
+After OpenLineage's naming specification (spec/Naming.md): a namespace is ``scheme[://authority]``, a name is
+the path.
+
+====================================  ======================  ==============================
+what                                  namespace               name
+====================================  ======================  ==============================
+file                                  ``file``                ``/absolute/path``
+object on S3                          ``s3://bucket``         ``key``
+dataset (asset ``mldataset://x``)     ``mldataset``           ``x``
+rows in quarantine                    ``mldataset``           ``x/quarantine``
+model as it serves                    ``mlmodel``             ``m`` (asset ``mlmodel://m``)
+trained, not yet registered           ``mlmodel``             ``m/candidate``
+registered versions                   ``mlmodel``             ``m/versions``
+captured traffic                      ``mlmodel``             ``m/captures``
+monitoring reports                    ``mlmodel``             ``m/monitoring``
+request to retrain                    ``mlmodel``             ``m/retrain`` (an asset)
+====================================  ======================  ==============================
+
+A version is no part of a name: it is the ``version`` facet. Where the bytes lie is the ``symlinks`` facet.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+from urllib.parse import unquote, urlsplit
+
+DATASET = "mldataset"
+MODEL = "mlmodel"
+
+ModelPart = Literal["", "candidate", "versions", "captures", "monitoring", "retrain"]
+
+
+@dataclass(frozen=True)
+class Name:
+    """A dataset's identity in OpenLineage."""
+
+    namespace: str
+    name: str
+
+
+def dataset_name(dataset: str, part: Literal["", "quarantine"] = "") -> Name:
+    """The name of a dataset, or of its rows in quarantine."""
+    return Name(DATASET, f"{dataset}/{part}" if part else dataset)
+
+
+def model_name(model: str, part: ModelPart = "") -> Name:
+    """The name of a model as it serves, or of a part of its life."""
+    return Name(MODEL, f"{model}/{part}" if part else model)
+
+
+def location_name(uri: str, path: str = "") -> Name:
+    """The name of a file or an object.
+
+    :param uri: a folder's path, ``file:///path`` or ``s3://bucket/prefix``.
+    :param path: relative to it.
+    """
+    parts = urlsplit(uri)
+    if parts.scheme == "s3":
+        return Name(f"s3://{parts.netloc}", "/".join(one for one in (parts.path.strip("/"), path) if one))
+    root = Path(unquote(parts.path) if parts.scheme == "file" else uri).expanduser().absolute()
+    return Name("file", (root / path).as_posix())
+
+
+def asset_name(uri: str) -> Name | None:
+    """The name of an Airflow asset of ours; None for an asset of somebody else's."""
+    parts = urlsplit(uri)
+    if parts.scheme not in (DATASET, MODEL) or not parts.netloc:
+        return None
+    return Name(parts.scheme, f"{parts.netloc}{parts.path}".rstrip("/"))

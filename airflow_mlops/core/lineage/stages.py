@@ -1,0 +1,314 @@
+"""What each stage of the lifecycle read and wrote: pure functions of records, without store or network.
+
+In an operator, after the core has answered (and before an exception that refuses)::
+
+    self.declare(lambda: train_lineage(version, trained, work.store.uri))
+
+The function runs only when an event is made, and only then is ``openlineage-python`` imported: a task without
+OpenLineage pays nothing. :class:`~airflow_mlops.operators.openlineage.LineageMixin` sees to it that a mistake
+in it never fails a task.
+
+``store_uri`` says where records and blobs lie; a version is never part of a name, see
+:mod:`airflow_mlops.core.lineage.naming`.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from typing import TYPE_CHECKING, Any
+
+from airflow_mlops.core.data.version import DatasetVersion
+from airflow_mlops.core.evaluation.report import Evaluation
+from airflow_mlops.core.lineage.naming import Name, dataset_name, location_name, model_name
+from airflow_mlops.core.monitoring.report import DriftReport
+from airflow_mlops.core.registry.deployments import Desired
+from airflow_mlops.core.registry.version import ModelVersion
+from airflow_mlops.core.rollout.verdict import Verdict
+from airflow_mlops.core.training.artifact import TrainedModel
+from airflow_mlops.core.validation.result import ValidationResult
+
+if TYPE_CHECKING:
+    from openlineage.client.event_v2 import InputDataset
+    from openlineage.client.facet_v2 import RunFacet
+
+    from airflow_mlops.core.lineage.datasets import Lineage
+
+#: More source files than this are one dataset, the folder that holds them: an event has to stay small.
+MOST_FILES = 100
+
+
+def snapshot_lineage(data_uri: str, version: DatasetVersion, store_uri: str | None = None) -> Lineage:
+    """Source files below ``data_uri`` -> a dataset version; ``store_uri`` says where its manifest lies."""
+    from airflow_mlops.core.lineage import datasets as ol
+
+    size, files = sum(one.size for one in version.files), len(version.files)
+    return ol.Lineage(
+        inputs=_source_files(data_uri, version),
+        outputs=[
+            ol.written(
+                dataset_name(version.name),
+                ol.version_facets(version, store_uri),
+                outputStatistics=ol.rows_written(version.rows, size, files),
+            )
+        ],
+    )
+
+
+def validate_lineage(version: DatasetVersion, result: ValidationResult, store_uri: str) -> Lineage:
+    """A dataset version -> what the expectations said of it, and the rows in quarantine."""
+    from airflow_mlops.core.lineage import assertions
+    from airflow_mlops.core.lineage import datasets as ol
+
+    facet = assertions.assertions_of(version, result)
+    outputs = []
+    if result.quarantine:
+        outputs.append(
+            ol.written(
+                dataset_name(version.name, "quarantine"),
+                ol.pinned(result.quarantine, ol.blob_place(store_uri, result.quarantine), "FILE"),
+                outputStatistics=ol.rows_written(result.quarantined_rows, files=1),
+            )
+        )
+    quality = ol.quality_of(version)
+    tested = ol.version_read(version, store_uri, dataQualityAssertions=facet, dataQualityMetrics=quality)
+    return ol.Lineage(inputs=[tested], outputs=outputs)
+
+
+def train_lineage(version: DatasetVersion, trained: TrainedModel, store_uri: str) -> Lineage:
+    """A dataset version -> a candidate."""
+    from airflow_mlops.core.lineage import datasets as ol
+
+    return ol.Lineage(
+        inputs=[ol.version_read(version, store_uri)],
+        outputs=[
+            ol.written(
+                model_name(trained.model, "candidate"),
+                {
+                    **ol.pinned(trained.artifact, ol.blob_place(store_uri, trained.artifact), "MODEL"),
+                    **ol.model_facet(trained, version.id),
+                },
+                outputStatistics=ol.rows_written(trained.train_rows, trained.size, 1),
+            )
+        ],
+        run_facets={"mlops_training": _training(trained)},
+    )
+
+
+def evaluate_lineage(
+    version: DatasetVersion, trained: TrainedModel, result: Evaluation, store_uri: str
+) -> Lineage:
+    """A dataset version, a candidate and the champion -> metrics, and what the gates said of them."""
+    from airflow_mlops.core.lineage import datasets as ol
+
+    champion = result.champion_version
+    rival = [] if champion is None else [_registered(trained.model, champion, store_uri)]
+    return ol.Lineage(
+        inputs=[ol.version_read(version, store_uri), _candidate(trained, version.id, store_uri), *rival],
+        run_facets=_evaluation(result),
+    )
+
+
+def register_lineage(version: DatasetVersion, number: int, record: ModelVersion, store_uri: str) -> Lineage:
+    """A candidate and the dataset version it learned from -> a registered version."""
+    from airflow_mlops.core.lineage import datasets as ol
+
+    trained = record.trained
+    parameters = record.spec.get("training", {}).get("params") or None
+    return ol.Lineage(
+        inputs=[ol.version_read(version, store_uri), _candidate(trained, version.id, store_uri)],
+        outputs=[
+            ol.written(
+                model_name(record.model, "versions"),
+                {
+                    **ol.pinned(str(number), _version_place(record.model, number, store_uri), "MODEL"),
+                    **ol.model_facet(trained, version.id, number),
+                },
+            )
+        ],
+        run_facets={"mlops_training": _training(trained, parameters), **_evaluation(record.evaluation)},
+    )
+
+
+def deploy_lineage(model: str, served: Desired, endpoint_url: str, store_uri: str) -> Lineage:
+    """Registered versions -> the model as it serves now, after whatever changed its traffic."""
+    from airflow_mlops.core.lineage import datasets as ol
+    from airflow_mlops.core.lineage import facets
+
+    versions = dict.fromkeys(one for one in (served.champion, served.challenger) if one is not None)
+    place = Name(endpoint_url.rstrip("/"), f"/endpoints/{model}")
+    now = facets.MlopsDeploymentDatasetFacet(
+        mode=served.mode,
+        entry=served.number,
+        weight=served.weight,
+        champion=served.champion,
+        challenger=served.challenger,
+        producer=facets.PRODUCER,
+    )
+    answers = "fallback" if served.champion is None else str(served.champion)
+    return ol.Lineage(
+        inputs=[_registered(model, number, store_uri) for number in versions],
+        outputs=[
+            ol.written(model_name(model), {**ol.pinned(answers, place, "MODEL"), "mlops_deployment": now})
+        ],
+    )
+
+
+def judge_lineage(model: str, verdict: Verdict, store_uri: str) -> Lineage:
+    """Captured traffic -> the judge's word on a stage of a rollout."""
+    from airflow_mlops.core.lineage import datasets as ol
+    from airflow_mlops.core.lineage import facets, gates
+
+    facet = facets.MlopsVerdictRunFacet(
+        stage=verdict.stage,
+        decision=verdict.decision,
+        reason=verdict.reason,
+        alpha=verdict.alpha,
+        gates=gates.gate_words(verdict.gates),
+        counts=verdict.counts,
+        producer=facets.PRODUCER,
+    )
+    return ol.Lineage(
+        inputs=[_captures(model, store_uri)],
+        run_facets={"mlops_verdict": facet, "test": gates.gate_tests(verdict.gates)},
+    )
+
+
+def monitor_lineage(model: str, report: DriftReport, store_uri: str) -> Lineage:
+    """Captured traffic and the champion's training data -> a monitoring report."""
+    from airflow_mlops.core.lineage import datasets as ol
+
+    inputs = [_captures(model, store_uri, rows=report.rows)]
+    if report.champion is not None:
+        inputs.append(_registered(model, report.champion, store_uri))
+    if report.dataset:
+        name, reference = dataset_name(report.dataset.name), ol.rows_read(report.reference_rows)
+        inputs.append(ol.read(name, ol.pinned(report.dataset.id, kind="FILE"), inputStatistics=reference))
+    place = location_name(store_uri, f"models/{model}/monitoring")
+    return ol.Lineage(
+        inputs=inputs,
+        outputs=[ol.written(model_name(model, "monitoring"), ol.pinned(ol.iso(report.until), place))],
+        run_facets={"mlops_drift": _drift(report)},
+    )
+
+
+def _source_files(data_uri: str, version: DatasetVersion) -> list[InputDataset]:
+    from airflow_mlops.core.lineage import datasets as ol
+
+    if len(version.files) <= MOST_FILES:
+        return [
+            ol.read(
+                location_name(data_uri, one.source),
+                ol.pinned(one.sha256, kind="FILE"),
+                inputStatistics=ol.rows_read(one.rows, one.size, 1),
+            )
+            for one in version.files
+        ]
+    folder = posixpath.commonpath([posixpath.dirname(one.source) for one in version.files])
+    size = sum(one.size for one in version.files)
+    statistics = ol.rows_read(version.rows, size, len(version.files))
+    return [
+        ol.read(
+            location_name(data_uri, folder), ol.pinned(version.id, kind="FILE"), inputStatistics=statistics
+        )
+    ]
+
+
+def _candidate(trained: TrainedModel, dataset: str, store_uri: str) -> InputDataset:
+    from airflow_mlops.core.lineage import datasets as ol
+
+    named = ol.pinned(trained.artifact, ol.blob_place(store_uri, trained.artifact), "MODEL")
+    return ol.read(model_name(trained.model, "candidate"), {**named, **ol.model_facet(trained, dataset)})
+
+
+def _registered(model: str, number: int, store_uri: str) -> InputDataset:
+    from airflow_mlops.core.lineage import datasets as ol
+
+    named = ol.pinned(str(number), _version_place(model, number, store_uri), "MODEL")
+    return ol.read(model_name(model, "versions"), named)
+
+
+def _version_place(model: str, number: int, store_uri: str) -> Name:
+    return location_name(store_uri, f"models/{model}/versions/{number:010d}.json")
+
+
+def _captures(model: str, store_uri: str, rows: int | None = None) -> InputDataset:
+    from airflow_mlops.core.lineage import datasets as ol
+
+    place = location_name(store_uri, f"captures/{model}")
+    statistics = {} if rows is None else {"inputStatistics": ol.rows_read(rows)}
+    return ol.read(model_name(model, "captures"), ol.pinned(None, place), **statistics)
+
+
+def _training(trained: TrainedModel, parameters: dict[str, Any] | None = None) -> RunFacet:
+    from airflow_mlops.core.lineage import facets
+
+    return facets.MlopsTrainingRunFacet(
+        framework=trained.framework,
+        objective=trained.objective,
+        seed=trained.seed,
+        rounds=trained.rounds,
+        rows=trained.train_rows,
+        seconds=trained.seconds,
+        environment=trained.environment,
+        hyperparameters=parameters,
+        producer=facets.PRODUCER,
+    )
+
+
+def _evaluation(result: Evaluation) -> dict[str, RunFacet]:
+    from airflow_mlops.core.lineage import datasets as ol
+    from airflow_mlops.core.lineage import facets, gates
+
+    slices = [
+        {"slice": one.slice, "rows": one.rows, "metrics": ol.finite(one.metrics) or {}}
+        for one in result.slices
+    ]
+    facet = facets.MlopsEvaluationRunFacet(
+        passed=result.passed,
+        rows=result.rows,
+        metrics=ol.finite(result.metrics) or {},
+        gates=gates.gate_words(result.gates),
+        championVersion=result.champion_version,
+        championMetrics=ol.finite(result.champion),
+        slices=slices or None,
+        producer=facets.PRODUCER,
+    )
+    return {"mlops_evaluation": facet, "test": gates.gate_tests(result.gates)}
+
+
+def _drift(report: DriftReport) -> RunFacet:
+    from airflow_mlops.core.lineage import datasets as ol
+    from airflow_mlops.core.lineage import facets
+
+    missing = {one.column: one for one in report.missing}
+    columns = []
+    for one in report.columns:
+        measured = {
+            "method": one.method,
+            "threshold": one.threshold,
+            "value": one.value,
+            "note": one.note or None,
+        }
+        columns.append(
+            {
+                "column": one.column,
+                "drifted": one.column in report.drifted,
+                "missingReference": missing[one.column].reference,
+                "missingCurrent": missing[one.column].current,
+                **{name: value for name, value in measured.items() if value is not None},
+            }
+        )
+    return facets.MlopsDriftRunFacet(
+        outcome=report.outcome,
+        reason=report.reason,
+        since=ol.iso(report.since),
+        until=ol.iso(report.until),
+        rows=report.rows,
+        referenceRows=report.reference_rows,
+        share=report.share,
+        shareLimit=report.share_limit,
+        columns=columns,
+        champion=report.champion,
+        report=report.report_html,
+        producer=facets.PRODUCER,
+    )

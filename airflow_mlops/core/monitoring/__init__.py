@@ -1,0 +1,1 @@
+"""Watching a model: drift of the captured traffic, and the policy that asks for retraining."""

@@ -1,0 +1,37 @@
+"""The record of a model version: everything that an auditor asks for, in one immutable entry."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from airflow_mlops.core.data.version import DatasetRef
+from airflow_mlops.core.evaluation.report import Evaluation
+from airflow_mlops.core.record import Record
+from airflow_mlops.core.training.artifact import TrainedModel
+
+
+class RunRef(Record):
+    """The Airflow run that made something; ``key`` identifies it for idempotence."""
+
+    dag_id: str
+    run_id: str
+
+    @property
+    def key(self) -> str:
+        """One string for the pair."""
+        return f"{self.dag_id}/{self.run_id}"
+
+
+class ModelVersion(Record):
+    """One entry of the log ``models/<name>/versions``; its number in the log is the version."""
+
+    model: str
+    dataset: DatasetRef
+    spec: dict[str, Any]
+    trained: TrainedModel
+    evaluation: Evaluation
+    validation: str | None
+    run: RunRef | None
+    created_at: datetime
+    created_by: str

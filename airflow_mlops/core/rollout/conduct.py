@@ -1,0 +1,251 @@
+"""Conduct a rollout: each step is one entry in the deployment log and one reconcile of the endpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from airflow_mlops.core.errors import DeploymentConflict, DeploymentFailed, RegistryError
+from airflow_mlops.core.evaluation import gating
+from airflow_mlops.core.record import utc_now
+from airflow_mlops.core.registry.deployments import Deployment, DeploymentLog, Desired
+from airflow_mlops.core.registry.versions import Registry
+from airflow_mlops.core.rollout.judge import check_gates, judge
+from airflow_mlops.core.rollout.proof import require_proof
+from airflow_mlops.core.rollout.verdict import Stage, Verdict
+from airflow_mlops.core.serving.ground_truth import read_ground_truth
+from airflow_mlops.core.store.probe import probe
+
+if TYPE_CHECKING:
+    from airflow_mlops.core.serving.base import Endpoint
+    from airflow_mlops.core.store import Store
+    from airflow_mlops.core.training.artifact import TrainedModel
+    from airflow_mlops.spec import Canary, ModelSpec, Shadow
+
+#: A challenger's place outlives its stage by this much, so that the judge's last word still finds it there.
+LEASE_SLACK = timedelta(minutes=30)
+RECONCILE_TIMEOUT = timedelta(minutes=2)
+
+
+@dataclass(frozen=True)
+class Conductor:
+    """Carries out what one run decides about the traffic of one model.
+
+    :param run: key of the Airflow run (or any stable name of the caller); makes every step idempotent.
+    :param who: the person or system that the deployment log names.
+    """
+
+    store: Store
+    endpoint: Endpoint
+    spec: ModelSpec
+    run: str
+    who: str
+
+    @property
+    def log(self) -> DeploymentLog:
+        """The model's deployment log."""
+        return DeploymentLog(self.store, self.spec.name)
+
+    def begin(self) -> Desired:
+        """Check all that a release will rely on, before it costs anything; return what serves now.
+
+        :raises SpecError: if a gate can't be measured on held-out rows, or judged on live traffic.
+        :raises UnsafeStore: if the store lets two writers win.
+        :raises DeploymentConflict: while the fallback rule stands in for a champion.
+        :raises EndpointError: if the endpoint can't be reached.
+        """
+        objective = self.spec.training.objective
+        gating.check_gates(self.spec.evaluation.gates, objective)
+        check_gates(self.spec.rollout, objective)
+        probe(self.store)
+        self._require_no_fallback()
+        return self.endpoint.describe()
+
+    def rival(self, artifact: str) -> tuple[int, TrainedModel] | None:
+        """The champion that a newly trained model is held against, None before the first one.
+
+        While the fallback rule answers, that is the champion that it stands in for. A run that is cleared after it
+        has promoted this very model finds it as the champion: the one before is its rival again.
+
+        :param artifact: hash of the newly trained model.
+        """
+        entry = self._newest()
+        if entry is None or entry.champion is None:
+            return None
+        registry = Registry(self.store, self.spec.name)
+        number: int | None = entry.champion
+        trained = registry.get(entry.champion).trained
+        if trained.artifact == artifact and self.has_promoted(entry.champion):
+            number = self._champion_before(entry.champion)
+            return (number, registry.get(number).trained) if number else None
+        return entry.champion, trained
+
+    def challenge(self, version: int, weight: float) -> Desired | None:
+        """Bring ``version`` into shadow (weight 0) or canary.
+
+        :returns: what serves then; None when there is nothing to prove: no champion to compare with, or this run
+            has made ``version`` the champion already.
+        :raises DeploymentConflict: if another release holds the place, if this one's challenger was taken out, or
+            while the fallback rule stands in for a champion.
+        :raises DeploymentFailed: if the endpoint does not follow; the challenger is taken out again.
+        """
+        newest = self._newest()
+        if newest is None or newest.champion is None:
+            return None
+        if newest.action != "fallback" and newest.champion == version and self.has_promoted(version):
+            return None
+        stage = self._stage("canary" if weight else "shadow")
+        share = f"{weight:.0%} of the traffic" if weight else "a copy of the traffic"
+        self.log.challenge(
+            version,
+            weight=weight,
+            lease=stage.max_duration + LEASE_SLACK,
+            who=self.who,
+            why=f"version {version} gets {share}",
+            run=self.run,
+        )
+        try:
+            return self.reconcile()
+        except DeploymentFailed as error:
+            self.log.withdraw(who=self.who, why=f"endpoint did not follow: {error}", run=self.run)
+            raise
+
+    def assess(self, stage: Stage, version: int, now: datetime | None = None) -> Verdict:
+        """The judge's word on this run's challenger, from the traffic since it got its place.
+
+        A challenger that somebody else took out, or that is in another stage, gets ROLLBACK with the reason.
+        """
+        newest = self.log.log.newest()
+        number, entry = newest if newest else (None, None)
+        why_not = self._out_of_place(entry, stage, version)
+        if entry is None or entry.champion is None or why_not:
+            verdict = Verdict(
+                stage=stage,
+                decision="ROLLBACK",
+                reason=why_not or "nothing is deployed",
+                gates=(),
+                counts={},
+                alpha=self.spec.rollout.alpha,
+            )
+        else:
+            verdict = judge(
+                stage,
+                self.spec.rollout,
+                self.spec.training.objective,
+                self.endpoint.captures(entry.at),
+                read_ground_truth(self.store, self.spec.name, entry.at),
+                champion=entry.champion,
+                challenger=version,
+                started=entry.at,
+                now=now or utc_now(),
+                weight=entry.weight,
+            )
+        return verdict.model_copy(update={"version": version, "run": self.run, "deployment": number})
+
+    def promote(self, version: int, verdicts: Sequence[Verdict]) -> Desired:
+        """Make ``version`` the champion, if it is the first one or every stage of the spec said PROMOTE.
+
+        :raises GateFailed: if a stage's verdict is missing, is another one, or is about another version, run or
+            share of the traffic: no evidence, no promotion.
+        :raises DeploymentConflict: if the challenger was taken out meanwhile.
+        """
+        newest = self._newest()
+        champion = newest.champion if newest else None
+        if champion == version and self.has_promoted(version):
+            return self.reconcile()
+        if champion is not None:
+            require_proof(self.spec, self.log.log.entries(), version, self.run, verdicts)
+        why = "first version of this model" if champion is None else "; ".join(v.reason for v in verdicts)
+        self.log.promote(version, who=self.who, why=why, run=self.run)
+        return self.reconcile()
+
+    def has_promoted(self, version: int) -> bool:
+        """Whether this run has made ``version`` the champion, though it may not be the champion any more."""
+        return any(self._is_promotion(entry, version) for _, entry in self.log.log.entries())
+
+    def conclude(self, why: str) -> Desired:
+        """End this run's place in the traffic, whatever happened, and prove what serves.
+
+        Called at the end of every release: after a promotion it changes nothing.
+        """
+        self.log.withdraw(who=self.who, why=why, run=self.run)
+        return self.reconcile()
+
+    def rollback(self, *, to: int | None, fallback: bool, why: str) -> Desired:
+        """Back to version ``to``, to the champion before, or to the fallback rule; ends any rollout.
+
+        :raises RegistryError: if there is nothing to go back to.
+        """
+        if fallback:
+            if self.spec.serving.fallback is None:
+                raise RegistryError(
+                    f"{self.spec.name} has no fallback rule", remedy="add serving.fallback to the spec"
+                )
+            self.log.fallback(who=self.who, why=why, run=self.run)
+        else:
+            self.log.rollback(to=to, who=self.who, why=why, run=self.run)
+        return self.reconcile()
+
+    def reconcile(self) -> Desired:
+        """Bring the endpoint to the newest entry of the log and prove it. Nothing deployed yet: nothing to do.
+
+        :raises DeploymentFailed: if the endpoint does not follow.
+        """
+        while True:
+            desired = self.log.desired()
+            if not desired.number:
+                return desired
+            try:
+                self.endpoint.reconcile(desired, RECONCILE_TIMEOUT)
+                return desired
+            except DeploymentFailed:
+                # Somebody decided anew, or a lease ended, while we waited: what counts is what is asked for now.
+                if self.log.desired() == desired:
+                    raise
+
+    def _stage(self, stage: Stage) -> Shadow | Canary:
+        section = self.spec.rollout.shadow if stage == "shadow" else self.spec.rollout.canary
+        if section is None:
+            raise DeploymentConflict(
+                f"the spec of {self.spec.name} has no {stage} stage",
+                remedy=f"add rollout.{stage} to the spec",
+            )
+        return section
+
+    def _newest(self) -> Deployment | None:
+        newest = self.log.log.newest()
+        return newest[1] if newest else None
+
+    def _is_promotion(self, entry: Deployment, version: int) -> bool:
+        return (entry.action, entry.champion, entry.run) == ("promote", version, self.run)
+
+    def _champion_before(self, version: int) -> int | None:
+        """The champion at the time when this run promoted ``version``."""
+        before: int | None = None
+        found: int | None = None
+        for _, entry in self.log.log.entries():
+            if self._is_promotion(entry, version):
+                found = before
+            before = entry.champion
+        return found
+
+    def _require_no_fallback(self) -> None:
+        entry = self._newest()
+        if entry is not None and entry.action == "fallback" and entry.champion is not None:
+            raise DeploymentConflict(
+                f"{self.spec.name} is on its fallback rule: a new version would be compared with nothing",
+                given=f"fallback by {entry.who}: {entry.why}",
+                remedy=f"roll back to a champion first, for example to version {entry.champion}",
+            )
+
+    def _out_of_place(self, entry: Deployment | None, stage: Stage, version: int) -> str:
+        """Why ``version`` can't be judged in ``stage``; empty when it can."""
+        if entry is None:
+            return f"version {version} is not the challenger: nothing is deployed"
+        if entry.run != self.run or entry.challenger != version:
+            return f"version {version} is not the challenger any more: {entry.action} by {entry.who}: {entry.why}"
+        if entry.action != stage:
+            return f"version {version} is in {entry.action}, not in {stage}"
+        return ""

@@ -1,0 +1,57 @@
+"""What the lifecycle asks of an endpoint: four calls (after Flagger's router interface)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Any, Protocol, runtime_checkable
+
+from airflow_mlops.core.record import Record
+from airflow_mlops.core.registry.deployments import Desired
+from airflow_mlops.core.serving.capture import CaptureRecord
+
+
+class Prediction(Record):
+    """An endpoint's answer: one number per row, and which variant gave it."""
+
+    predictions: tuple[float, ...]
+    variant: str
+    inference_id: str
+
+
+@runtime_checkable
+class Endpoint(Protocol):
+    """One model's endpoint. Implementations: local server (and SageMaker, in an issue of its own)."""
+
+    @property
+    def url(self) -> str:
+        """Where requests go, for people and logs."""
+        ...
+
+    def reconcile(self, desired: Desired, timeout: timedelta) -> None:
+        """Make the endpoint serve ``desired`` and return only when :meth:`describe` equals it.
+
+        :raises DeploymentRolledBack: if the endpoint went back to what it served before.
+        :raises DeploymentFailed: if it does not serve ``desired`` within ``timeout``; says what it serves.
+        """
+        ...
+
+    def describe(self) -> Desired:
+        """What the endpoint serves at this moment. :raises EndpointError: if it can't be reached."""
+        ...
+
+    def invoke(
+        self, rows: list[dict[str, Any]], *, inference_id: str | None = None, variant: str | None = None
+    ) -> Prediction:
+        """Answer ``rows``.
+
+        :raises EndpointError: if the request is refused or fails, with the endpoint's reason.
+        """
+        ...
+
+    def captures(self, since: datetime) -> Iterator[CaptureRecord]:
+        """Captured answers from ``since`` on, oldest first within a variant.
+
+        A half-written line is left out.
+        """
+        ...

@@ -1,0 +1,36 @@
+"""From a URI to a store."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+from airflow_mlops.core.errors import PlatformError
+from airflow_mlops.core.store.base import Store
+from airflow_mlops.core.store.folder import FolderStore
+
+
+def open_store(uri: str, s3_client: Any = None) -> Store:
+    """Open the store at ``uri``.
+
+    :param uri: a folder's path, ``file:///path`` or ``s3://bucket/prefix``.
+    :param s3_client: a boto3 S3 client; without one, boto3 makes its own from the environment.
+    :raises PlatformError: for another kind of URI.
+    :raises StoreError: if the place can't hold a store.
+    """
+    scheme, colon, rest = uri.partition("://")
+    if uri and not colon:
+        return FolderStore(Path(uri).expanduser())
+    if scheme == "file" and rest.startswith("/"):
+        return FolderStore(Path(unquote(rest)))
+    bucket, _, prefix = rest.partition("/")
+    if scheme == "s3" and bucket:
+        from airflow_mlops.core.store.s3 import S3Store
+
+        return S3Store(bucket, prefix.strip("/"), s3_client)
+    raise PlatformError(
+        "store is not a place that is known",
+        given=repr(uri),
+        expected="a folder, file:///path or s3://bucket/prefix",
+    )

@@ -1,0 +1,59 @@
+"""What training leaves behind: the model in its framework's safe format, its code, and how to call it."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from airflow_mlops.core.record import Record
+
+
+class InputColumn(Record):
+    """One raw column of a request: ``type`` is number, string, boolean or time (ISO 8601)."""
+
+    name: str
+    type: str
+
+
+class Signature(Record):
+    """What the model is called with.
+
+    :param inputs: raw columns that a request must carry.
+    :param allowed: further columns of the data that a request may carry and that this model ignores.
+    :param features: names of the model's features, in order.
+    :param categories: levels of each categorical feature, in the order of their codes; others are missing.
+    """
+
+    inputs: tuple[InputColumn, ...]
+    allowed: tuple[str, ...] = ()
+    features: tuple[str, ...]
+    categories: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+
+
+class FeatureCode(Record):
+    """The module with the feature function, stored as a blob; ``function`` is the name in it."""
+
+    module: str
+    function: str
+    sha256: str
+
+
+class TrainedModel(Record):
+    """The result of a training run: everything an endpoint needs to answer, by content hash.
+
+    :param artifact: hash of the booster as UBJSON.
+    :param environment: hash of the lock text (``name==version`` lines) it was trained with.
+    """
+
+    model: str
+    dataset: str
+    framework: str
+    artifact: str
+    size: int
+    code: FeatureCode | None
+    signature: Signature
+    objective: str
+    seed: int
+    rounds: int
+    train_rows: int
+    environment: str
+    seconds: float

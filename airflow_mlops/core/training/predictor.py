@@ -1,0 +1,100 @@
+"""From a trained model in the store to predictions: the one inference code, in evaluation and endpoints."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from airflow_mlops.core.errors import RegistryError
+from airflow_mlops.core.store import Store
+from airflow_mlops.core.store.blobs import get_bytes
+from airflow_mlops.core.training.artifact import TrainedModel
+from airflow_mlops.core.training.features import FeatureFunction, compute, rebuild
+from airflow_mlops.core.training.inputs import RowChecker, raw_frame, rows_frame
+from airflow_mlops.core.training.matrix import RowEncoder, frame_matrix
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+    import xgboost
+    from numpy.typing import NDArray
+
+
+class Predictor:
+    """A loaded model. Safe to use from many threads; each call uses one core, as servers need it.
+
+    A prediction is the probability of the positive class, or the number of a regression.
+    """
+
+    def __init__(
+        self, trained: TrainedModel, booster: xgboost.Booster, function: FeatureFunction | None
+    ) -> None:
+        self.trained = trained
+        self._booster = booster
+        self._function = function
+        self._check = RowChecker(trained.signature)
+        self._encode = RowEncoder(trained.signature) if function is None else None
+        self._name = f"{trained.code.module}:{trained.code.function}" if trained.code else ""
+
+    @classmethod
+    def load(cls, store: Store, trained: TrainedModel) -> Predictor:
+        """Load a model by its record; artifact and code are checked against their hashes.
+
+        :raises KeyMissing: if the artifact or the code is not stored.
+        :raises IntegrityError: if one of them was changed.
+        :raises FeatureError: if the feature code fails in this environment.
+        :raises RegistryError: if the model is of another framework.
+        """
+        import xgboost
+
+        if trained.framework != "xgboost":
+            raise RegistryError(
+                f"{trained.model} can't be loaded", given=trained.framework, expected="xgboost"
+            )
+        booster = xgboost.Booster(model_file=bytearray(get_bytes(store, trained.artifact)))
+        booster.set_param({"nthread": 1})
+        return cls(trained, booster, rebuild(store, trained.code) if trained.code else None)
+
+    def check_rows(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Check the rows of a request; None and NaN are missing values, which are allowed.
+
+        Columns in the signature's ``allowed`` are ignored, whatever they hold.
+
+        :raises RequestError: for no rows, missing or extra features or wrong types; names the row and the
+            feature.
+        """
+        self._check(rows)
+
+    def predict(self, rows: Sequence[Mapping[str, Any]]) -> NDArray[np.float64]:
+        """One prediction per row. The rows are those that :meth:`check_rows` lets pass.
+
+        :raises FeatureError: if the feature function fails or breaks its contract on them.
+        """
+        if self._encode is not None:
+            return self._score(self._encode(rows))
+        return self._of_raw(rows_frame(rows, self.trained.signature.inputs))
+
+    def predict_frame(self, frame: pd.DataFrame) -> NDArray[np.float64]:
+        """One prediction per row of a frame with (at least) the raw columns.
+
+        :raises DataError: if a column is missing or of another type.
+        :raises FeatureError: as :meth:`predict`.
+        """
+        return self._of_raw(raw_frame(frame, self.trained.signature.inputs))
+
+    def features(self, rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+        """The features of checked rows, as :meth:`predict` computes them."""
+        return self._features(rows_frame(rows, self.trained.signature.inputs))
+
+    def _features(self, raw: pd.DataFrame) -> pd.DataFrame:
+        return raw if self._function is None else compute(self._function, self._name, raw)
+
+    def _of_raw(self, raw: pd.DataFrame) -> NDArray[np.float64]:
+        return self._score(frame_matrix(self._features(raw), self.trained.signature))
+
+    def _score(self, matrix: NDArray[np.float32]) -> NDArray[np.float64]:
+        import numpy as np
+
+        # The matrix is made by our own encoder, so XGBoost need not check it again for every request.
+        scores = self._booster.inplace_predict(matrix, validate_features=False)
+        return np.asarray(scores, dtype=np.float64)

@@ -1,0 +1,116 @@
+"""``python -m airflow_mlops.demo``: the whole story on this machine, in a few minutes."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from importlib.resources import files
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+import airflow_mlops
+from airflow_mlops.core.errors import MlopsError
+from airflow_mlops.demo.processes import exit_on_sigterm
+from airflow_mlops.demo.stage import Stage, raised
+from airflow_mlops.demo.story import Act, DemoFailed, Story
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Play the demo; return the exit code: 0 when everything went as told, 1 otherwise, 130 when interrupted."""
+    options = _options().parse_args(arguments)
+    console = Console(highlight=False, soft_wrap=True)
+    home = options.home or Path(tempfile.mkdtemp(prefix="airflow-mlops-demo-"))
+    try:
+        with exit_on_sigterm():
+            return _play(console, home, keep=options.keep, rate=options.rate)
+    except KeyboardInterrupt:
+        console.print("interrupted; nothing is left running")
+        return 130
+    except MlopsError as error:
+        console.print(f"error: {error}", markup=False, style="red")
+        console.print(f"logs lie in {home}/processes and {home}/logs", markup=False)
+        return 1
+
+
+def _options() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m airflow_mlops.demo",
+        description="Release, refuse, roll back and retrain a real model.",
+    )
+    parser.add_argument(
+        "--keep", action="store_true", help="leave Airflow and the endpoint running at the end"
+    )
+    parser.add_argument("--home", type=Path, help="folder for everything; a new temporary one without it")
+    parser.add_argument("--rate", type=float, default=150.0, help="live requests per second (default: 150)")
+    return parser
+
+
+def _play(console: Console, home: Path, *, keep: bool, rate: float) -> int:
+    start = time.monotonic()
+
+    def say(line: str) -> None:
+        console.print(f"[dim]{time.monotonic() - start:5.0f} s[/dim]  ", end="")
+        console.print(line, markup=False)
+
+    say(f"starting Airflow and the endpoint below {home}")
+    with raised(home, _dags()) as stage:
+        say(f"Airflow at {stage.airflow.url}, endpoint at {stage.endpoint}")
+        story = Story(stage.airflow.rest, stage.endpoint, stage.data, say, rate=rate)
+        story.prepare()
+        acts = [
+            play()
+            for play in (
+                story.first_release,
+                story.broken_batch,
+                story.good_release,
+                story.bad_release,
+                story.roll_back,
+                story.drift,
+            )
+        ]
+        _close(console, stage, story, acts, time.monotonic() - start)
+        if story.failures:
+            raise DemoFailed("some live requests failed", given=dict(story.failures), expected="none")
+        if keep:
+            _wait(console, stage)
+    return 0
+
+
+def _dags() -> Path:
+    """The DAG files of the example: shipped in the wheel, or beside the package in a checkout."""
+    shipped = Path(str(files(airflow_mlops))) / "example_dags"
+    return shipped if shipped.is_dir() else Path(airflow_mlops.__file__).parent.parent / "dags"
+
+
+def _close(console: Console, stage: Stage, story: Story, acts: Sequence[Act], seconds: float) -> None:
+    table = Table(title="What happened", show_lines=True)
+    for column in ("", "act", "outcome", "why", "seconds"):
+        table.add_column(column, justify="right" if column == "seconds" else "left", overflow="fold")
+    for act in acts:
+        table.add_row(act.letter, act.title, act.outcome, act.why, f"{act.seconds:.0f}")
+    console.print(table)
+    answered = ", ".join(f"{variant} {count:,}" for variant, count in sorted(story.answers.items()))
+    console.print(f"requests answered: {answered}; failed: {sum(story.failures.values())}")
+    console.print(f"store     {stage.store}", markup=False)
+    console.print(f"lineage   {stage.lineage}", markup=False)
+    console.print(f"task logs {stage.home / 'logs'}", markup=False)
+    console.print(f"all six acts went as told in {seconds:.0f} s", style="green")
+
+
+def _wait(console: Console, stage: Stage) -> None:
+    console.print(
+        f"Airflow keeps running at {stage.airflow.url}, user {stage.airflow.username}, "
+        f"password {stage.airflow.password}; Ctrl-C ends it",
+        markup=False,
+    )
+    while True:
+        time.sleep(1)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,218 @@
+"""The story of the demo: six acts, each driven through the Airflow REST API under live traffic."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from airflow_mlops.core.errors import MlopsError
+from airflow_mlops.demo.flights import break_batch, month_of, write_batch, write_month
+from airflow_mlops.demo.rest import Airflow, Run, Task
+from airflow_mlops.demo.traffic import Traffic
+
+MODEL = "flight_delay"
+#: Overrides that make act (d): features that are in the data, but that no live request knows.
+LEAKY = {
+    "features": {
+        "columns": [
+            *("departure", "carrier", "origin", "dest", "distance"),
+            *("temp", "humid", "wind_speed", "precip", "pressure", "visib", "dep_delay"),
+        ],
+        "function": "flight_delay_features:features_with_departure_delay",
+    }
+}
+Say = Callable[[str], None]
+
+
+class DemoFailed(MlopsError):
+    """The demo did not go as its story says."""
+
+
+@dataclass(frozen=True)
+class Act:
+    """What happened in one act.
+
+    :param letter: a to f.
+    :param title: what was tried.
+    :param outcome: what came of it, in a few words.
+    :param why: the reason that the system gave.
+    :param seconds: how long it took.
+    :param result: what the runs returned.
+    """
+
+    letter: str
+    title: str
+    outcome: str
+    why: str
+    seconds: float
+    result: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Story:
+    """Plays the acts in order against a running Airflow and endpoint.
+
+    :param airflow: client of the Airflow that holds the DAGs of ``dags/``.
+    :param endpoint: base URL of the endpoint server.
+    :param data: data root of the platform.
+    :param say: where lines of progress go.
+    :param rate: requests per second of the live traffic.
+    """
+
+    def __init__(self, airflow: Airflow, endpoint: str, data: Path, say: Say, *, rate: float = 150.0) -> None:
+        self.answers: Counter[str] = Counter()
+        self.failures: Counter[str] = Counter()
+        self._airflow = airflow
+        self._endpoint = endpoint
+        self._data = data
+        self._say = say
+        self._rate = rate
+        self._turns = 0
+
+    def prepare(self) -> None:
+        """Wait until Airflow knows the DAGs."""
+        for name in ("release", "monitor", "rollback"):
+            self._airflow.wait_for_dag(f"{MODEL}.{name}", timeout=120)
+
+    def first_release(self) -> Act:
+        """(a) The flights of January to June make the first champion."""
+        start = time.monotonic()
+        for month in range(1, 7):
+            write_month(month, self._data)
+        result = self._release("success")
+        self._expect(result, outcome="promoted", champion=1)
+        why = "no rival yet: the gates of the evaluation decided"
+        return self._act("a", "release on January-June", "version 1 is the champion", why, result, start)
+
+    def broken_batch(self) -> Act:
+        """(b) A broken July is stopped by validation, and its bad rows are put aside."""
+        start = time.monotonic()
+        write_batch(break_batch(month_of(7)), 7, self._data)
+        with self._traffic(7):
+            result = self._release("failed")
+        self._expect(result, outcome="refused", task="validate", champion=1)
+        outcome = f"stopped, {result['quarantined_rows']:,} rows in quarantine"
+        told = self._airflow.xcom(f"{MODEL}.release", str(result["run_id"]), "validate", key="validation")
+        why = "expectations fail on " + ", ".join(name.rsplit(" on ", 1)[-1] for name in told["failed"])
+        return self._act("b", "a broken batch arrives", outcome, why, result, start)
+
+    def good_release(self) -> Act:
+        """(c) January to August goes through shadow and canary and is promoted."""
+        start = time.monotonic()
+        for month in (7, 8):
+            write_month(month, self._data)
+        with self._traffic(9):
+            result = self._release("success")
+        self._expect(result, outcome="promoted", champion=2)
+        why = "shadow and each canary step passed every gate"
+        return self._act("c", "release on January-August", "version 2 is promoted", why, result, start)
+
+    def bad_release(self) -> Act:
+        """(d) A model that shone offline is stopped by what live requests show; the champion keeps serving."""
+        start = time.monotonic()
+        with self._traffic(10):
+            result = self._release("failed", {"overrides": LEAKY})
+        self._expect(result, outcome="refused", version=3, champion=2)
+        if not str(result["task"]).startswith("rollout."):
+            raise DemoFailed("the bad model was stopped in the wrong place", given=result["task"])
+        stage = str(result["task"]).removeprefix("rollout.judge_")
+        why = (
+            f"{result['gate']} is {result['value']:.3f}, allowed is {result['limit']} worse than the champion"
+        )
+        return self._act("d", "a model that only shines offline", f"stopped in {stage}", why, result, start)
+
+    def roll_back(self) -> Act:
+        """(e) One REST call goes back to the previous version."""
+        start = time.monotonic()
+        with self._traffic(10):
+            result = self._run(f"{MODEL}.rollback", "rollback", "success", {"reason": "demo"})
+        self._expect(result, champion=1, mode="champion")
+        why = "one entry in the deployment log, one reconcile"
+        return self._act("e", "one REST call", "version 1 answers again", why, result, start)
+
+    def drift(self) -> Act:
+        """(f) The last months drift, the monitor asks for retraining, and Airflow starts the release by itself."""
+        start = time.monotonic()
+        for month in (9, 10, 11):
+            write_month(month, self._data)
+        known = {run.run_id for run in self._airflow.runs(f"{MODEL}.release")}
+        with self._traffic(12):
+            time.sleep(15)
+            found = self._run(f"{MODEL}.monitor", "drift", "success", {"window": "20s"})
+            self._expect(found, retrain=True)
+            self._say(f"   drift in {', '.join(found['columns'])}")
+            run = self._wait_for_release(known)
+            self._say(f"   Airflow started {run.run_id} by itself")
+            result = self._finish(run, "conclude", "success")
+        self._expect(result, outcome="promoted", version=4, champion=4)
+        told = {**result, "columns": found["columns"], "kind": run.kind}
+        why = f"drift in {', '.join(found['columns'])}"
+        return self._act("f", "the last months drift", "retrained, version 4 is promoted", why, told, start)
+
+    @contextmanager
+    def _traffic(self, month: int) -> Iterator[Traffic]:
+        """Live requests for the flights of a month, their answers added to the sums."""
+        self._turns += 1
+        name = f"m{month}-{self._turns}"
+        with Traffic(self._endpoint, MODEL, month_of(month), name=name, rate=self._rate) as traffic:
+            yield traffic
+        self.answers.update(traffic.answers)
+        self.failures.update(traffic.failures)
+
+    def _release(self, state: str, conf: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        return self._run(f"{MODEL}.release", "conclude", state, conf)
+
+    def _run(
+        self, dag_id: str, task_id: str, state: str, conf: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
+        """Trigger a DAG, wait for its end, and return the result of one of its tasks."""
+        return self._finish(self._airflow.trigger(dag_id, conf), task_id, state)
+
+    def _finish(self, run: Run, task_id: str, state: str) -> dict[str, Any]:
+        ended = self._airflow.wait_for_run(run.dag_id, run.run_id, timeout=600, progress=self._task_changed)
+        if ended.state != state:
+            raise DemoFailed(
+                f"{run.dag_id} {run.run_id} ended otherwise than told",
+                given=f"{ended.state}; {self._blame(run)}",
+                expected=state,
+            )
+        result = dict(self._airflow.xcom(run.dag_id, run.run_id, task_id))
+        return {"run_id": run.run_id, **result}
+
+    def _blame(self, run: Run) -> str:
+        """The last lines of the first task that failed."""
+        failed = [task for task in self._airflow.tasks(run.dag_id, run.run_id) if task.state == "failed"]
+        if not failed:
+            return "no task failed"
+        log = self._airflow.log(run.dag_id, run.run_id, failed[0].task_id, try_number=failed[0].try_number)
+        return f"{failed[0].task_id}: " + " / ".join(log.splitlines()[-5:])
+
+    def _task_changed(self, task: Task) -> None:
+        if task.state in ("success", "failed", "skipped"):
+            took = f" ({task.seconds:.1f} s)" if task.seconds else ""
+            self._say(f"   {task.task_id}: {task.state}{took}")
+
+    def _wait_for_release(self, known: set[str], timeout: float = 120.0) -> Run:
+        deadline = time.monotonic() + timeout
+        while time.monotonic() < deadline:
+            for run in self._airflow.runs(f"{MODEL}.release"):
+                if run.run_id not in known:
+                    return run
+            time.sleep(0.5)
+        raise DemoFailed("Airflow did not start a release on the retrain asset", given=f"{timeout:.0f} s")
+
+    def _expect(self, result: Mapping[str, Any], **expected: Any) -> None:
+        wrong = {name: result.get(name) for name, value in expected.items() if result.get(name) != value}
+        if wrong:
+            raise DemoFailed("the demo went otherwise than told", given=dict(result), expected=expected)
+
+    def _act(
+        self, letter: str, title: str, outcome: str, why: str, result: Mapping[str, Any], start: float
+    ) -> Act:
+        act = Act(letter, title, outcome, why, time.monotonic() - start, result)
+        self._say(f"({letter}) {title}: {outcome} ({act.seconds:.0f} s)")
+        return act

@@ -1,0 +1,135 @@
+"""Live traffic: real flights, one request each, with the truth about them a little later."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+from zlib import crc32
+
+from airflow_mlops.demo.flights import COLUMNS
+
+if TYPE_CHECKING:
+    import httpx
+    import pandas as pd
+
+VARIANT = "x-amzn-invoked-production-variant"
+INFERENCE_ID = "X-Amzn-SageMaker-Inference-Id"
+#: What a caller can't know before the departure: asked for as null, and the label not at all.
+UNKNOWN_YET = {"dep_delay": None}
+
+
+class Traffic:
+    """Asks an endpoint about flights at a steady rate, for as long as a ``with`` block lasts.
+
+    :param base_url: the endpoint server.
+    :param model: the endpoint's name.
+    :param flights: the flights to ask about, over and over, each time under a new inference id, in random order: people
+        ask about any day of the month ahead. (In the order of departure, a stage that lasts seconds would see one day
+        and its weather alone, and judge a model by that day.)
+    :param rate: requests per second, as far as the machine keeps up.
+    :param workers: connections that ask at the same time.
+    :param name: start of the inference ids; unique for each traffic of a store.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        model: str,
+        flights: pd.DataFrame,
+        *,
+        name: str,
+        rate: float = 150.0,
+        workers: int = 4,
+    ) -> None:
+        self.answers: Counter[str] = Counter()
+        self.failures: Counter[str] = Counter()
+        self._base_url = base_url
+        self._path = f"/endpoints/{model}"
+        self._requests = _requests(flights, name)
+        self._pause = workers / rate
+        self._workers = workers
+        self._lock = threading.Lock()
+        self._truths: list[dict[str, Any]] = []
+        self._stop = threading.Event()
+        self._threads: list[threading.Thread] = []
+
+    def __enter__(self) -> Traffic:
+        jobs = [self._ask] * self._workers + [self._tell]
+        self._threads = [threading.Thread(target=job, daemon=True) for job in jobs]
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None
+    ) -> None:
+        self._stop.set()
+        for thread in self._threads:
+            thread.join(timeout=30)
+
+    def _client(self) -> httpx.Client:
+        import httpx
+
+        return httpx.Client(base_url=self._base_url, timeout=30, trust_env=False)
+
+    def _ask(self) -> None:
+        """Ask about the next flight, on a clock of its own so that a slow answer does not lower the rate."""
+        import httpx
+
+        due = time.monotonic()
+        with self._client() as client:
+            while not self._stop.is_set():
+                with self._lock:
+                    inference_id, row, label = next(self._requests)
+                try:
+                    answer = client.post(
+                        f"{self._path}/invocations",
+                        json={"instances": [row]},
+                        headers={INFERENCE_ID: inference_id},
+                    )
+                    self._count(answer, inference_id, label)
+                except httpx.HTTPError as error:
+                    with self._lock:
+                        self.failures[type(error).__name__] += 1
+                due = max(due + self._pause, time.monotonic() - 1.0)
+                self._stop.wait(max(0.0, due - time.monotonic()))
+
+    def _count(self, answer: httpx.Response, inference_id: str, label: float) -> None:
+        with self._lock:
+            if answer.status_code == 200:
+                self.answers[answer.headers.get(VARIANT, "?")] += 1
+                self._truths.append({"inference_id": inference_id, "row": 0, "label": label})
+            else:
+                self.failures[f"HTTP {answer.status_code}: {answer.text[:120]}"] += 1
+
+    def _tell(self) -> None:
+        """Hand in the truth about the answered flights, in batches; also what is left at the end."""
+        with self._client() as client:
+            while not self._stop.wait(0.5):
+                self._hand_in(client)
+            self._hand_in(client)
+
+    def _hand_in(self, client: httpx.Client) -> None:
+        with self._lock:
+            truths, self._truths = self._truths, []
+        if truths:
+            client.post(f"{self._path}/ground-truth", json={"records": truths}).raise_for_status()
+
+
+def _requests(flights: pd.DataFrame, name: str) -> Iterator[tuple[str, dict[str, Any], float]]:
+    """Inference id, row and truth of each request, without end."""
+    asked = [column for column in COLUMNS if column not in ("late", *UNKNOWN_YET)]
+    # The same name asks in the same order.
+    flights = flights.sample(frac=1.0, random_state=crc32(name.encode()))
+    rows = flights[asked].astype(object).where(flights[asked].notna(), None)
+    rows["departure"] = flights["departure"].map(lambda time: time.isoformat())
+    records = [{**row, **UNKNOWN_YET} for row in rows.to_dict("records")]
+    labels = flights["late"].astype(float).tolist()
+    for turn in itertools.count():
+        for index, (row, label) in enumerate(zip(records, labels, strict=True)):
+            yield f"{name}-{turn}-{index}", row, label

@@ -1,0 +1,98 @@
+"""The hook behind the ``mlops`` connection type."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from airflow.sdk import BaseHook
+from airflow.sdk.configuration import conf
+from airflow.sdk.exceptions import AirflowNotFoundException
+
+from airflow_mlops.core.errors import MlopsError, PlatformError
+from airflow_mlops.platform import Platform
+
+
+class MlopsHook(BaseHook):
+    """Builds the :class:`~airflow_mlops.platform.Platform` that a connection describes.
+
+    :param mlops_conn_id: the connection; when the default one does not exist, the platform is local, below
+        ``[mlops] home`` (``$AIRFLOW_HOME/mlops``).
+    """
+
+    conn_name_attr = "mlops_conn_id"
+    default_conn_name = "mlops_default"
+    conn_type = "mlops"
+    hook_name = "MLOps"
+
+    def __init__(self, mlops_conn_id: str = default_conn_name) -> None:
+        super().__init__()
+        self.mlops_conn_id = mlops_conn_id
+
+    def get_conn(self) -> Platform:
+        """The platform.
+
+        :raises AirflowNotFoundException: if a connection other than the default one does not exist.
+        :raises PlatformError: if the connection's fields are wrong.
+        """
+        try:
+            connection = self.get_connection(self.mlops_conn_id)
+        except AirflowNotFoundException:
+            if self.mlops_conn_id != self.default_conn_name:
+                raise
+            return Platform.local(home())
+        fields = self._fields(connection)
+        aws_conn_id = fields.get("aws_conn_id")
+        return Platform.from_fields(
+            fields,
+            home=home(),
+            token=connection.password or None,
+            s3=(lambda: s3_client(aws_conn_id)) if aws_conn_id else None,
+        )
+
+    def _fields(self, connection: Any) -> dict[str, Any]:
+        """The extra fields; Airflow reads what is no JSON as no fields, which would mean the local platform."""
+        fields = connection.extra_dejson
+        if not isinstance(fields, dict) or (
+            not fields and (connection.extra or "").strip() not in ("", "{}")
+        ):
+            raise PlatformError(
+                f"extra of connection {self.mlops_conn_id} is no JSON object",
+                expected='e.g. {"store": "s3://bucket/prefix"}',
+            )
+        return fields
+
+    def test_connection(self) -> tuple[bool, str]:
+        """Open the store and race a few writers on it, as the button in the Airflow UI asks for."""
+        from airflow_mlops.core.store.probe import probe
+
+        try:
+            store = self.get_conn().store()
+            probe(store)
+        except MlopsError as error:
+            return False, str(error)
+        return True, f"{store.uri} keeps its promises: one of many writers wins"
+
+
+def home() -> Path:
+    """The folder of the local platform: ``[mlops] home``, by default ``$AIRFLOW_HOME/mlops``."""
+    configured = conf.get("mlops", "home", fallback="")
+    return Path(configured or f"{os.environ.get('AIRFLOW_HOME', '~/airflow')}/mlops").expanduser()
+
+
+def s3_client(aws_conn_id: str) -> Any:
+    """A boto3 S3 client from an Airflow AWS connection.
+
+    :raises PlatformError: without the extra ``amazon``.
+    """
+    try:
+        from airflow.providers.amazon.aws.hooks.s3 import S3Hook
+    except ImportError:
+        raise PlatformError(
+            "aws_conn_id of the mlops connection needs Airflow's Amazon provider",
+            given=aws_conn_id,
+            remedy="pip install 'airflow-mlops[amazon]'",
+        ) from None
+
+    return S3Hook(aws_conn_id=aws_conn_id).get_conn()

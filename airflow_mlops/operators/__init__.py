@@ -1,0 +1,1 @@
+"""Operators: resolve the platform, call the core, push a small result, declare lineage. No decisions here."""

@@ -1,0 +1,135 @@
+"""The base of the operators and sensors: one way to reach the platform and to say what went wrong."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import BaseOperator
+from airflow.sdk.configuration import conf
+from airflow.sdk.exceptions import AirflowException, AirflowFailException
+
+from airflow_mlops.core.errors import EndpointError, MlopsError, StoreError, UnsafeStore
+from airflow_mlops.hooks.mlops import MlopsHook
+from airflow_mlops.operators.openlineage import LineageMixin
+from airflow_mlops.spec import ModelSpec
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from airflow_mlops.core.gates import GateResult
+    from airflow_mlops.core.rollout.conduct import Conductor
+    from airflow_mlops.core.store import Store
+    from airflow_mlops.platform import Platform
+
+#: XCom key under which a task that refuses says why; it stays when the task fails.
+REFUSAL = "refusal"
+#: Errors that may be gone at the next try; all others are final.
+TRANSIENT = (EndpointError, StoreError)
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a task works with: the platform, the spec, and who asks."""
+
+    platform: Platform
+    store: Store
+    spec: ModelSpec
+    run: str
+    who: str
+
+    def conductor(self) -> Conductor:
+        """The rollout of this run."""
+        from airflow_mlops.core.rollout.conduct import Conductor
+
+        endpoint = self.platform.endpoint(self.spec.name)
+        return Conductor(store=self.store, endpoint=endpoint, spec=self.spec, run=self.run, who=self.who)
+
+
+def run_key(context: Context) -> str:
+    """The Airflow run as one string; it makes every step of a run idempotent."""
+    dag_run = context["dag_run"]
+    return f"{dag_run.dag_id}/{dag_run.run_id}"
+
+
+def asked_by(context: Context) -> str:
+    """The person or the kind of trigger that started the run."""
+    dag_run = context["dag_run"]
+    user = getattr(dag_run, "triggering_user_name", None)
+    return str(user or f"airflow ({getattr(dag_run.run_type, 'value', dag_run.run_type)})")
+
+
+class MlopsOperator(LineageMixin, BaseOperator):
+    """Base of the operators.
+
+    A mistake that retrying can't mend fails the task at once with one line; the reason is also pushed as XCom
+    ``refusal``.
+
+    :param spec: the model: a :class:`~airflow_mlops.spec.ModelSpec`, its mapping, or the XCom of one. (templated)
+    :param mlops_conn_id: connection that says where everything runs; without one, ``[mlops] conn_id``. (templated)
+    """
+
+    template_fields: Sequence[str] = ("spec", "mlops_conn_id")
+    ui_color = "#e8f4ea"
+    #: Errors after which Airflow may try this task again.
+    retried: tuple[type[MlopsError], ...] = TRANSIENT
+
+    def __init__(
+        self,
+        *,
+        spec: ModelSpec | Mapping[str, Any] | Any,
+        mlops_conn_id: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.spec = spec.to_dict() if isinstance(spec, ModelSpec) else spec
+        self.mlops_conn_id = mlops_conn_id or conf.get("mlops", "conn_id", fallback="mlops_default")
+
+    def execute(self, context: Context) -> Any:
+        """Do the stage; see :meth:`work`."""
+        try:
+            return self.work(self.prepare(context), context)
+        except MlopsError as error:
+            raise self.refuse(error, context) from None
+
+    @abstractmethod
+    def work(self, work: Work, context: Context) -> Any:
+        """The stage itself: call the core and return a small result. Every operator has its own."""
+
+    def prepare(self, context: Context) -> Work:
+        """Resolve the platform and the spec.
+
+        :raises MlopsError: if the spec or the connection is wrong.
+        """
+        platform = MlopsHook(self.mlops_conn_id).get_conn()
+        spec = self.spec if isinstance(self.spec, ModelSpec) else ModelSpec.from_mapping(self.spec)
+        return Work(
+            platform=platform, store=platform.store(), spec=spec, run=run_key(context), who=asked_by(context)
+        )
+
+    def refuse(self, error: MlopsError, context: Context) -> AirflowException:
+        """Say in the log and as XCom what went wrong; return the exception for Airflow."""
+        context["ti"].xcom_push(key=REFUSAL, value=_refusal(self.task_id, error))
+        self.log.error("%s: %s", type(error).__name__, error)
+        if isinstance(error, self.retried) and not isinstance(error, UnsafeStore):
+            return AirflowException(str(error))
+        return AirflowFailException(str(error))
+
+    def progress(self, line: str) -> None:
+        """One line of progress in the task log."""
+        self.log.info("%s", line)
+
+
+def _refusal(task_id: str, error: MlopsError) -> dict[str, Any]:
+    gates: tuple[GateResult, ...] = getattr(error, "gates", ())
+    worst = next((result for result in gates if result.outcome == "fail"), None) or next(iter(gates), None)
+    return {
+        "task": task_id,
+        "kind": type(error).__name__,
+        "reason": str(error),
+        "gate": worst.gate.name if worst else None,
+        "value": worst.value if worst else None,
+        "limit": worst.limit if worst else None,
+    }

@@ -1,0 +1,130 @@
+"""Snapshot and validation of the data."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
+
+from airflow_mlops.core.errors import SpecError, ValidationFailed
+from airflow_mlops.operators.base import MlopsOperator, Work
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from airflow_mlops.core.data.version import DatasetVersion
+    from airflow_mlops.core.store import Store
+
+
+class SnapshotOperator(MlopsOperator):
+    """Pin the source data as a dataset version: exact bytes, by content hash.
+
+    Returns ``{"dataset", "id", "rows", "files", "first_event", "last_event"}``. The same bytes give the same id.
+
+    :param since: first event time that belongs to the version, ISO 8601; None is open. (templated)
+    :param until: event time before which rows belong to the version, ISO 8601; None is open. (templated)
+    """
+
+    template_fields = (*MlopsOperator.template_fields, "since", "until")
+
+    def __init__(self, *, since: Any = None, until: Any = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.since = since
+        self.until = until
+
+    def work(self, work: Work, context: Context) -> dict[str, Any]:
+        """Take the snapshot."""
+        from airflow_mlops.core.data.snapshot import snapshot
+        from airflow_mlops.core.lineage.stages import snapshot_lineage
+
+        version = snapshot(
+            work.store,
+            work.platform.data(),
+            work.spec,
+            since=_time("since", self.since),
+            until=_time("until", self.until),
+            progress=self.progress,
+        )
+        self.declare(lambda: snapshot_lineage(work.platform.data_uri, version, work.store.uri))
+        self.progress(
+            f"dataset {version.name}@{version.id}: {version.rows:,} rows of {len(version.files)} files, "
+            f"{version.first_event:%Y-%m-%d} to {version.last_event:%Y-%m-%d}"
+        )
+        return {
+            "dataset": version.name,
+            "id": version.id,
+            "rows": version.rows,
+            "files": len(version.files),
+            "first_event": version.first_event.isoformat(),
+            "last_event": version.last_event.isoformat(),
+        }
+
+
+class ValidateOperator(MlopsOperator):
+    """Test a dataset version by the spec's expectations; bad rows go to quarantine, a severe failure stops the run.
+
+    Returns ``{"ref", "success", "failed", "warnings", "quarantine", "quarantined_rows"}``; the full result lies in
+    the store, and so do the bad rows (``quarantine`` is the hash of a Parquet blob). It is also pushed as XCom
+    ``validation``, so that it is there when the task fails.
+
+    :param dataset: what :class:`SnapshotOperator` returned. (templated)
+    """
+
+    template_fields = (*MlopsOperator.template_fields, "dataset")
+
+    def __init__(self, *, dataset: Any, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.dataset = dataset
+
+    def work(self, work: Work, context: Context) -> dict[str, Any]:
+        """Validate, keep the result, and stop on a failure of severity ``fail``."""
+        from airflow_mlops.core.lineage.stages import validate_lineage
+        from airflow_mlops.core.store.results import keep
+        from airflow_mlops.core.validation.run import explain, validate
+
+        version = load_dataset(work.store, self.dataset)
+        result = validate(work.store, work.platform.data(), work.spec, version, progress=self.progress)
+        failed = [one for one in result.expectations if not one.success]
+        small = {
+            "ref": keep(work.store, result),
+            "success": result.success,
+            "failed": [one.name for one in failed if one.severity == "fail"],
+            "warnings": [one.name for one in failed if one.severity == "warn"],
+            "quarantine": result.quarantine,
+            "quarantined_rows": result.quarantined_rows,
+        }
+        context["ti"].xcom_push(key="validation", value=small)
+        self.declare(lambda: validate_lineage(version, result, work.store.uri))
+        if not result.success:
+            raise ValidationFailed(explain(result))
+        self.progress(explain(result))
+        return small
+
+
+def load_dataset(store: Store, dataset: Any) -> DatasetVersion:
+    """The dataset version that an upstream task named.
+
+    :raises SpecError: if it is not a mapping with ``dataset`` and ``id``.
+    """
+    from airflow_mlops.core.data.reading import load_version
+
+    try:
+        name, version_id = dataset["dataset"], dataset["id"]
+    except (TypeError, KeyError):
+        raise SpecError(
+            "dataset is not a dataset version",
+            given=repr(dataset)[:80],
+            expected="the output of SnapshotOperator",
+        ) from None
+    return load_version(store, name, version_id)
+
+
+def _time(name: str, value: Any) -> datetime | None:
+    if not value:
+        return None
+    try:
+        time = datetime.fromisoformat(str(value).replace("Z", "+00:00"))
+    except ValueError:
+        raise SpecError(
+            f"{name} is not a time", given=repr(value), expected="ISO 8601, e.g. 2013-07-01"
+        ) from None
+    return time if time.tzinfo else time.replace(tzinfo=timezone.utc)

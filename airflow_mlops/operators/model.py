@@ -1,0 +1,146 @@
+"""Train, evaluate and register a model."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from airflow_mlops.core.errors import GateFailed, SpecError
+from airflow_mlops.operators.base import MlopsOperator, Work
+from airflow_mlops.operators.data import load_dataset
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+
+class TrainOperator(MlopsOperator):
+    """Fit the model on a dataset version, with the spec's seed: the same inputs give the same bytes.
+
+    Returns ``{"ref", "artifact", "rows", "rounds", "seconds"}``.
+
+    :param dataset: what :class:`~airflow_mlops.operators.data.SnapshotOperator` returned. (templated)
+    """
+
+    template_fields = (*MlopsOperator.template_fields, "dataset")
+
+    def __init__(self, *, dataset: Any, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.dataset = dataset
+
+    def work(self, work: Work, context: Context) -> dict[str, Any]:
+        """Train and keep the result."""
+        from airflow_mlops.core.lineage.stages import train_lineage
+        from airflow_mlops.core.store.results import keep
+        from airflow_mlops.core.training.run import train
+
+        version = load_dataset(work.store, self.dataset)
+        trained = train(work.store, work.spec, version, progress=self.progress)
+        self.declare(lambda: train_lineage(version, trained, work.store.uri))
+        return {
+            "ref": keep(work.store, trained),
+            "artifact": trained.artifact,
+            "rows": trained.train_rows,
+            "rounds": trained.rounds,
+            "seconds": round(trained.seconds, 1),
+        }
+
+
+class EvaluateOperator(MlopsOperator):
+    """Score the trained model and the champion on the same held-out rows, and hold the spec's gates against them.
+
+    Returns ``{"ref", "metrics", "champion", "champion_version"}``; a failed gate fails the task and names gate, value
+    and limit.
+
+    :param dataset: what the snapshot returned. (templated)
+    :param trained: what :class:`TrainOperator` returned. (templated)
+    """
+
+    template_fields = (*MlopsOperator.template_fields, "dataset", "trained")
+
+    def __init__(self, *, dataset: Any, trained: Any, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.dataset = dataset
+        self.trained = trained
+
+    def work(self, work: Work, context: Context) -> dict[str, Any]:
+        """Evaluate, keep the result, and stop when a gate does not pass."""
+        from airflow_mlops.core.evaluation.run import evaluate, explain
+        from airflow_mlops.core.lineage.stages import evaluate_lineage
+        from airflow_mlops.core.store.results import keep, recall
+        from airflow_mlops.core.training.artifact import TrainedModel
+
+        version = load_dataset(work.store, self.dataset)
+        trained = recall(work.store, reference(self.trained, "trained"), TrainedModel)
+        champion = work.conductor().rival(trained.artifact)
+        result = evaluate(work.store, work.spec, version, trained, champion=champion, progress=self.progress)
+        self.declare(lambda: evaluate_lineage(version, trained, result, work.store.uri))
+        small = {
+            "ref": keep(work.store, result),
+            "metrics": result.metrics,
+            "champion": result.champion,
+            "champion_version": result.champion_version,
+        }
+        context["ti"].xcom_push(key="evaluation", value=small)
+        if not result.passed:
+            raise GateFailed(explain(result), gates=tuple(one for one in result.gates if not one.passed))
+        self.progress(explain(result))
+        return small
+
+
+class RegisterOperator(MlopsOperator):
+    """Give the trained model a version number and a record; a retry finds the version of its first try.
+
+    Returns ``{"model", "version"}``.
+
+    :param dataset: what the snapshot returned. (templated)
+    :param trained: what the training returned. (templated)
+    :param evaluation: what the evaluation returned. (templated)
+    :param validation: what the validation returned, None if the data was not validated. (templated)
+    """
+
+    template_fields = (*MlopsOperator.template_fields, "dataset", "trained", "evaluation", "validation")
+
+    def __init__(
+        self, *, dataset: Any, trained: Any, evaluation: Any, validation: Any = None, **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        self.dataset = dataset
+        self.trained = trained
+        self.evaluation = evaluation
+        self.validation = validation
+
+    def work(self, work: Work, context: Context) -> dict[str, Any]:
+        """Register."""
+        from airflow_mlops.core.data.version import DatasetRef
+        from airflow_mlops.core.evaluation.report import Evaluation
+        from airflow_mlops.core.lineage.stages import register_lineage
+        from airflow_mlops.core.registry.version import RunRef
+        from airflow_mlops.core.registry.versions import Registry
+        from airflow_mlops.core.store.results import recall
+        from airflow_mlops.core.training.artifact import TrainedModel
+
+        dag_run = context["dag_run"]
+        version = load_dataset(work.store, self.dataset)
+        number, record = Registry(work.store, work.spec.name).register(
+            trained=recall(work.store, reference(self.trained, "trained"), TrainedModel),
+            evaluation=recall(work.store, reference(self.evaluation, "evaluation"), Evaluation),
+            dataset=DatasetRef(name=version.name, id=version.id),
+            spec=work.spec,
+            validation=reference(self.validation, "validation") if self.validation else None,
+            run=RunRef(dag_id=dag_run.dag_id, run_id=dag_run.run_id),
+            by=work.who,
+        )
+        self.declare(lambda: register_lineage(version, number, record, work.store.uri))
+        self.progress(f"{work.spec.name} version {number} is registered")
+        return {"model": work.spec.name, "version": number}
+
+
+def reference(value: Any, name: str) -> str:
+    """The ``ref`` in an upstream task's result.
+
+    :raises SpecError: if there is none.
+    """
+    if isinstance(value, dict) and isinstance(value.get("ref"), str):
+        return str(value["ref"])
+    raise SpecError(
+        f"{name} is not a stage's result", given=repr(value)[:80], expected="a mapping with a ref"
+    )

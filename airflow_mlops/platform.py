@@ -1,0 +1,128 @@
+"""Platform: WHERE a model lives and runs. Built from one Airflow connection, or local without one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from airflow_mlops.core.errors import PlatformError
+
+if TYPE_CHECKING:
+    from airflow_mlops.core.data.source import DataRoot
+    from airflow_mlops.core.serving.base import Endpoint
+    from airflow_mlops.core.store import Store
+
+DEFAULT_ENDPOINT = "http://127.0.0.1:8765"
+FIELDS = ("store", "data", "aws_conn_id", "endpoint", "trainer")
+TRAINERS = ("local",)
+
+
+@dataclass(frozen=True)
+class Platform:
+    """Where one deployment of the lifecycle runs.
+
+    :param store_uri: folder or ``s3://bucket/prefix`` of the store.
+    :param data_uri: root below which the spec's ``source`` lies; a folder or ``s3://bucket/prefix``.
+    :param endpoint_url: base URL of the local endpoint server.
+    :param token: bearer token of the endpoint; never printed.
+    :param trainer: where training runs.
+    :param s3: makes a boto3 S3 client; called only when a URI is on S3.
+    """
+
+    store_uri: str
+    data_uri: str
+    endpoint_url: str = DEFAULT_ENDPOINT
+    token: str | None = field(default=None, repr=False)
+    trainer: str = "local"
+    s3: Callable[[], Any] | None = field(default=None, repr=False, compare=False)
+
+    @classmethod
+    def local(cls, home: Path) -> Platform:
+        """A platform in a folder: store, data and cache below ``home``."""
+        return cls(store_uri=str(home / "store"), data_uri=str(home / "data"))
+
+    @classmethod
+    def from_fields(
+        cls,
+        fields: Mapping[str, Any],
+        *,
+        home: Path,
+        token: str | None = None,
+        s3: Callable[[], Any] | None = None,
+    ) -> Platform:
+        """A platform from the fields of an ``mlops`` connection; what is not given is local, below ``home``.
+
+        :raises PlatformError: for an unknown field or trainer, or an endpoint that is no address.
+        """
+        unknown = set(fields) - set(FIELDS)
+        if unknown:
+            raise PlatformError(
+                "mlops connection has an unknown field",
+                given=", ".join(sorted(unknown)),
+                expected=", ".join(FIELDS),
+            )
+        given = {name: str(value) for name, value in fields.items() if value}
+        trainer = given.get("trainer", "local")
+        if trainer not in TRAINERS:
+            raise PlatformError(
+                "mlops connection names an unknown trainer", given=trainer, expected=", ".join(TRAINERS)
+            )
+        default = cls.local(home)
+        return cls(
+            store_uri=given.get("store", default.store_uri),
+            data_uri=given.get("data", default.data_uri),
+            endpoint_url=_address(given.get("endpoint", DEFAULT_ENDPOINT)),
+            token=token,
+            trainer=trainer,
+            s3=s3,
+        )
+
+    def store(self) -> Store:
+        """Open the store."""
+        from airflow_mlops.core.store import open_store
+
+        return open_store(self.store_uri, self._s3_for(self.store_uri))
+
+    def data(self) -> DataRoot:
+        """Open the root of the source data."""
+        from airflow_mlops.core.data.source import open_data_root
+
+        return open_data_root(self.data_uri, self._s3_for(self.data_uri))
+
+    def endpoint(self, model: str) -> Endpoint:
+        """The endpoint of a model."""
+        from airflow_mlops.core.serving.local import LocalEndpoint
+
+        return LocalEndpoint(self.endpoint_url, model, self.store(), token=self.token)
+
+    def s3_client(self) -> Any:
+        """A boto3 S3 client: of the connection, or from boto3's own environment without one."""
+        from airflow_mlops.core.store.s3_client import make_client
+
+        return self.s3() if self.s3 else make_client()
+
+    def _s3_for(self, uri: str) -> Any:
+        return self.s3_client() if uri.startswith("s3://") else None
+
+
+def _address(url: str) -> str:
+    """The base URL of an endpoint, checked: it stands in logs and lineage, so it holds no password."""
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        usable, parts = False, None
+    if parts and "@" in parts.netloc:
+        raise PlatformError(
+            "endpoint of the mlops connection holds a name or password",
+            expected=f"e.g. {DEFAULT_ENDPOINT}",
+            remedy="give the token as password of the mlops connection",
+        )
+    if not usable:
+        raise PlatformError(
+            "endpoint of the mlops connection is no address", given=url, expected=f"e.g. {DEFAULT_ENDPOINT}"
+        )
+    return url.rstrip("/")

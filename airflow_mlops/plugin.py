@@ -1,0 +1,17 @@
+"""The Airflow plugin."""
+
+from __future__ import annotations
+
+from airflow.sdk.plugins_manager import AirflowPlugin
+
+from airflow_mlops.links.endpoint import EndpointLink
+
+
+class MlopsPlugin(AirflowPlugin):
+    """What this package adds to Airflow's UI.
+
+    The links name no operators here: operators name the links, so that loading the plugin imports no operator.
+    """
+
+    name = "mlops"
+    operator_extra_links = [EndpointLink()]  # noqa: RUF012 - Airflow's class declares it so

@@ -1,0 +1,103 @@
+"""What Airflow learns about this package without importing anything else of it.
+
+The plugin is not named here: Airflow loads plugins of provider info only with ``core.lazy_discover_providers`` off, and
+then reports the one of our entry point ``airflow.plugins``, which always loads, as registered twice.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def get_provider_info() -> dict[str, Any]:
+    """The provider's description, in the form of Airflow's ``provider_info.schema.json``."""
+    return {
+        "package-name": "airflow-mlops",
+        "name": "MLOps",
+        "description": "Data-centric MLOps: validate, train, release and roll back models with evidence.",
+        "connection-types": [_connection_type()],
+        "asset-uris": [
+            {
+                "schemes": [scheme],
+                "handler": "airflow_mlops.assets.sanitize_uri",
+                "factory": f"airflow_mlops.assets.{factory}",
+                "to_openlineage_converter": "airflow_mlops.assets.convert_asset_to_openlineage",
+            }
+            for scheme, factory in (("mlmodel", "create_model_asset"), ("mldataset", "create_dataset_asset"))
+        ],
+        "extra-links": ["airflow_mlops.links.endpoint.EndpointLink"],
+        "cli": ["airflow_mlops.cli.definition.get_mlops_cli_commands"],
+        "config": {"mlops": {"description": "Options of airflow-mlops.", "options": _options()}},
+    }
+
+
+def _connection_type() -> dict[str, Any]:
+    """The form of the ``mlops`` connection: shown by the UI without importing the hook."""
+    return {
+        "connection-type": "mlops",
+        "hook-class-name": "airflow_mlops.hooks.mlops.MlopsHook",
+        "hook-name": "MLOps",
+        "ui-field-behaviour": {
+            "hidden-fields": ["host", "schema", "login", "port", "extra"],
+            "relabeling": {"password": "Endpoint token"},
+            "placeholders": {
+                "password": "bearer token of the endpoint; empty on loopback",
+                "store": "/data/mlops/store or s3://bucket/prefix",
+                "data": "/data/mlops/data or s3://bucket/prefix",
+                "aws_conn_id": "aws_default",
+                "endpoint": "http://127.0.0.1:8765",
+                "trainer": "local",
+            },
+        },
+        "conn-fields": {
+            "store": _field(
+                "Store",
+                "Where model versions and deployment logs live: a folder, file:///path or s3://bucket/prefix. "
+                "Empty: a folder below [mlops] home.",
+            ),
+            "data": _field(
+                "Source data",
+                "The root that the source of a model spec is relative to: a folder or s3://bucket/prefix. "
+                "Empty: a folder below [mlops] home.",
+            ),
+            "aws_conn_id": _field(
+                "AWS connection", "The connection whose credentials reach s3:// (needs the extra amazon)."
+            ),
+            "endpoint": _field("Endpoint", "Base URL of the server that airflow-mlops serve started."),
+            "trainer": {
+                "label": "Trainer",
+                "description": "Where training runs.",
+                "schema": {"type": ["string", "null"], "enum": ["local", None]},
+            },
+        },
+    }
+
+
+def _field(label: str, description: str) -> dict[str, Any]:
+    return {"label": label, "description": description, "schema": {"type": ["string", "null"]}}
+
+
+def _options() -> dict[str, Any]:
+    return {
+        "conn_id": _option("mlops_default", "The connection used where a DAG names none."),
+        "home": _option(
+            "{AIRFLOW_HOME}/mlops",
+            "Folder of the local platform: what a connection leaves open, and everything without a connection.",
+        ),
+        "poll_interval": _option(
+            "10",
+            "Seconds between two looks of a deferred task. Not below 10: a quick return from a deferral can lose "
+            "against a late message of the executor.",
+            kind="float",
+        ),
+    }
+
+
+def _option(default: str, description: str, kind: str = "string") -> dict[str, Any]:
+    return {
+        "description": description,
+        "version_added": "0.1.0",
+        "type": kind,
+        "example": None,
+        "default": default,
+    }

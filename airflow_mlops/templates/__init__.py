@@ -1,0 +1,10 @@
+"""DAG templates: one call makes the DAGs of a model's whole life."""
+
+from __future__ import annotations
+
+from airflow_mlops.templates.lifecycle import lifecycle
+from airflow_mlops.templates.monitor import monitor
+from airflow_mlops.templates.release import release
+from airflow_mlops.templates.rollback import rollback
+
+__all__ = ["lifecycle", "monitor", "release", "rollback"]

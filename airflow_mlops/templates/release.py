@@ -1,0 +1,172 @@
+"""The release DAG: snapshot, validate, train, evaluate, register, shadow, canary, promote."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Any
+
+from airflow.sdk import DAG, BaseOperator, Param, TaskGroup, TriggerRule, chain
+
+from airflow_mlops.assets import create_dataset_asset, create_model_asset
+from airflow_mlops.operators.data import SnapshotOperator, ValidateOperator
+from airflow_mlops.operators.model import EvaluateOperator, RegisterOperator, TrainOperator
+from airflow_mlops.operators.rollout import (
+    BeginReleaseOperator,
+    ChallengeOperator,
+    ConcludeReleaseOperator,
+    PromoteOperator,
+)
+from airflow_mlops.sensors.rollout import RolloutSensor
+from airflow_mlops.spec import ModelSpec
+from airflow_mlops.templates.params import add_params
+
+#: Sections that one run may change; the rest is the model itself.
+OVERRIDABLE = ("data", "validation", "features", "split", "training", "evaluation", "rollout")
+
+
+def release(
+    spec: ModelSpec,
+    *,
+    mlops_conn_id: str | None = None,
+    poll_interval: float | None = None,
+    default_args: Mapping[str, Any] | None = None,
+    **dag_args: Any,
+) -> DAG:
+    """Make the DAG ``<model>.release``.
+
+    It runs on an event of the model's dataset or retrain asset, from the UI form and by REST. A gate that fails ends
+    it with the reason, the champion untouched; wherever it dies, its teardown takes the challenger out.
+
+    :param spec: the model.
+    :param mlops_conn_id: connection that says where everything runs; without one, ``[mlops] conn_id``.
+    :param poll_interval: seconds between two looks at a rollout; without one, ``[mlops] poll_interval``.
+    :param default_args: arguments for every task, over the template's own.
+    :param dag_args: any argument of :class:`airflow.sdk.DAG`, over the template's own.
+    """
+    with DAG(f"{spec.name}.release", **{**_settings(spec, default_args or {}), **dag_args}) as dag:
+        begin = BeginReleaseOperator(
+            task_id="begin", spec=spec, overrides=dag.param("overrides"), mlops_conn_id=mlops_conn_id
+        )
+        common: dict[str, Any] = {"spec": begin.output, "mlops_conn_id": mlops_conn_id}
+        version = _build(dag, common)
+        verdicts = _roll_out(spec, common, version, poll_interval)
+        promote = PromoteOperator(
+            task_id="promote",
+            version=version.output,
+            verdicts=[sensor.output for sensor in verdicts],
+            trigger_rule=TriggerRule.NONE_FAILED,
+            outlets=[create_model_asset(model=spec.name)],
+            # Airflow allows no other trigger rule than all_success right after a setup task, so not from begin.
+            spec=spec,
+            mlops_conn_id=mlops_conn_id,
+        )
+        conclude = ConcludeReleaseOperator(task_id="conclude", tasks=list(dag.task_ids), **common)
+        chain(verdicts[-1], promote, conclude)
+        conclude.as_teardown(setups=begin)
+        dag.add_result(conclude.output)
+    add_params(dag, _params())
+    return dag
+
+
+def _settings(spec: ModelSpec, default_args: Mapping[str, Any]) -> dict[str, Any]:
+    """The template's own arguments of the DAG."""
+    retrain, data = (
+        create_model_asset(model=spec.name, part="retrain"),
+        create_dataset_asset(dataset=spec.name),
+    )
+    return {
+        "schedule": retrain | data,
+        "catchup": False,
+        "max_active_runs": 1,
+        "tags": ["mlops", spec.name],
+        "description": f"Release {spec.name}: from data to champion",
+        "doc_md": _doc(spec),
+        "default_args": {
+            "owner": spec.owner,
+            "retries": 2,
+            "retry_delay": timedelta(seconds=20),
+            **default_args,
+        },
+    }
+
+
+def _build(dag: DAG, common: dict[str, Any]) -> RegisterOperator:
+    """From data to a registered version."""
+    snapshot = SnapshotOperator(
+        task_id="snapshot", since=dag.param("since"), until=dag.param("until"), **common
+    )
+    validate = ValidateOperator(task_id="validate", dataset=snapshot.output, **common)
+    train = TrainOperator(task_id="train", dataset=snapshot.output, **common)
+    evaluate = EvaluateOperator(task_id="evaluate", dataset=snapshot.output, trained=train.output, **common)
+    register = RegisterOperator(
+        task_id="register",
+        dataset=snapshot.output,
+        trained=train.output,
+        evaluation=evaluate.output,
+        validation=validate.output,
+        **common,
+    )
+    chain(snapshot, validate, train, evaluate, register)
+    return register
+
+
+def _roll_out(
+    spec: ModelSpec, common: dict[str, Any], version: BaseOperator, poll_interval: float | None
+) -> Sequence[RolloutSensor]:
+    """Shadow, then each step of the canary: challenge and wait for the verdict."""
+    sensors: list[RolloutSensor] = []
+    last = version
+    with TaskGroup("rollout", tooltip="Shadow and canary: the challenger has to prove itself"):
+        for stage, weight in spec.rollout.stages:
+            name = "shadow" if stage == "shadow" else f"canary_{weight * 100:g}".replace(".", "_")
+            challenge = ChallengeOperator(task_id=name, version=version.output, weight=weight, **common)
+            sensor = RolloutSensor(
+                task_id=f"judge_{name}",
+                stage=stage,
+                version=version.output,
+                poll_interval=poll_interval,
+                **common,
+            )
+            chain(last, challenge, sensor)
+            sensors.append(sensor)
+            last = sensor
+    return sensors
+
+
+def _params() -> dict[str, Param]:
+    return {
+        "since": Param(
+            None,
+            type=["null", "string"],
+            format="date-time",
+            title="Since",
+            description="First event time of the data; empty for all. Example: 2013-01-01T00:00:00Z",
+        ),
+        "until": Param(
+            None,
+            type=["null", "string"],
+            format="date-time",
+            title="Until",
+            description="Event time before which data is taken; empty for all. Example: 2013-07-01T00:00:00Z",
+        ),
+        "overrides": Param(
+            {},
+            type="object",
+            title="Overrides of the spec",
+            description='Fields of the spec to replace in this run. Example: {"training": {"rounds": 300}}',
+            properties={section: {"type": "object"} for section in OVERRIDABLE},
+            additionalProperties=False,
+        ),
+    }
+
+
+def _doc(spec: ModelSpec) -> str:
+    return f"""### Release of `{spec.name}`
+
+{spec.description}
+
+Pins the data, tests it, trains, evaluates, registers a version, and lets it prove itself in shadow and canary before it
+becomes the champion. **When a task fails**: its log and the result of `conclude` say which gate refused, with value and
+limit. The champion keeps serving; nothing has to be cleaned up. Mend the cause and trigger a new run.
+"""

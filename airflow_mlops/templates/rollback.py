@@ -1,0 +1,76 @@
+"""The rollback DAG: the way back, in one task."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from airflow.sdk import DAG, Param
+
+from airflow_mlops.assets import create_model_asset
+from airflow_mlops.operators.rollout import RollbackOperator
+from airflow_mlops.spec import ModelSpec
+from airflow_mlops.templates.params import add_params
+
+
+def rollback(spec: ModelSpec, *, mlops_conn_id: str | None = None, **dag_args: Any) -> DAG:
+    """Make the DAG ``<model>.rollback``: to the champion before, to a named version, or to the fallback rule.
+
+    :param spec: the model.
+    :param mlops_conn_id: connection that says where everything runs; without one, ``[mlops] conn_id``.
+    :param dag_args: any argument of :class:`airflow.sdk.DAG`, over the template's own.
+    """
+    settings = {
+        "schedule": None,
+        "catchup": False,
+        "tags": ["mlops", spec.name],
+        "description": f"Roll {spec.name} back",
+        "doc_md": _doc(spec),
+        "default_args": {"owner": spec.owner, "retries": 3},
+        **dag_args,
+    }
+    with DAG(f"{spec.name}.rollback", **settings) as dag:
+        task = RollbackOperator(
+            task_id="rollback",
+            spec=spec,
+            mlops_conn_id=mlops_conn_id,
+            to=dag.param("to"),
+            fallback=dag.param("fallback"),
+            reason=dag.param("reason"),
+            outlets=[create_model_asset(model=spec.name)],
+        )
+        dag.add_result(task.output)
+    add_params(dag, _params())
+    return dag
+
+
+def _params() -> dict[str, Param]:
+    return {
+        "to": Param(
+            None,
+            type=["null", "integer"],
+            minimum=1,
+            title="To version",
+            description="Version to go back to; empty for the champion before the present one. Example: 3",
+        ),
+        "fallback": Param(
+            False,
+            type="boolean",
+            title="Fallback rule",
+            description="Let the spec's fallback rule answer instead of a model.",
+        ),
+        "reason": Param(
+            "",
+            type="string",
+            maxLength=500,
+            title="Reason",
+            description="Why, for the deployment log. Example: complaints about delays at EWR",
+        ),
+    }
+
+
+def _doc(spec: ModelSpec) -> str:
+    return f"""### Rollback of `{spec.name}`
+
+Takes seconds: one entry in the deployment log and one reconcile of the endpoint. Any release in progress ends, too.
+**When it fails**: the endpoint did not follow; its answer stands in the log. Run it again once the endpoint is up.
+"""

@@ -1,0 +1,234 @@
+"""What every endpoint promises, whoever runs it. An implementation joins by an entry in ``HARNESSES``."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from airflow_mlops.core.errors import DeploymentFailed, EndpointError
+from airflow_mlops.core.record import utc_now
+from airflow_mlops.core.registry.deployments import Action, Desired
+from airflow_mlops.core.serving.base import Endpoint
+from airflow_mlops.core.serving.capture import CaptureRecord
+from airflow_mlops.core.serving.local import LocalEndpoint
+from airflow_mlops.core.store import Store
+from airflow_mlops.core.store.folder import FolderStore
+from airflow_mlops.spec import Serving
+from tests.core.serving import fakes
+
+SOON = timedelta(seconds=20)
+
+
+@dataclass
+class Harness:
+    """An endpoint with versions to deploy: two good ones (``answer`` tells what they say), and bad ones.
+
+    :param failing: loads, but fails on every request.
+    :param unloadable: can't be loaded.
+    :param captures_after: seconds until an answer can be read back.
+    :param key: request column that assigns a request.
+    """
+
+    endpoint: Endpoint
+    store: Store
+    row: dict[str, Any]
+    key: str
+    answer: Callable[[int, dict[str, Any]], float]
+    captures_after: float
+    good: tuple[int, int] = (1, 2)
+    failing: int = fakes.FAILING
+    unloadable: int = fakes.UNLOADABLE
+
+    def deploy(
+        self, action: Action, champion: int | None, challenger: int | None = None, **how: Any
+    ) -> Desired:
+        """Write the decision and make the endpoint serve it."""
+        desired = fakes.deploy(self.store, action, champion, challenger, **how)
+        self.endpoint.reconcile(desired, SOON)
+        return desired
+
+    def rows(self, key: int) -> list[dict[str, Any]]:
+        """A request of one row with this key."""
+        return [{**self.row, self.key: key}]
+
+    def captured(self, since: datetime, count: int) -> list[CaptureRecord]:
+        """The captures since then, as soon as there are so many."""
+        deadline = time.monotonic() + self.captures_after
+        while len(found := list(self.endpoint.captures(since))) < count and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert len(found) == count
+        return found
+
+
+@contextmanager
+def local(folder: Path) -> Iterator[Harness]:
+    store = FolderStore(folder / "store")
+    source = fakes.FakeSource(Serving(key=("id",)))
+    with fakes.running(store, source, spool=folder / "spool") as url:
+        endpoint = LocalEndpoint(url, fakes.MODEL, store)
+        yield Harness(endpoint, store, fakes.ROW, "id", fakes.answer_of, captures_after=10)
+
+
+HARNESSES: dict[str, Callable[[Path], AbstractContextManager[Harness]]] = {"local": local}
+
+
+@pytest.fixture(params=HARNESSES)
+def harness(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Harness]:
+    with HARNESSES[request.param](tmp_path) as harness:
+        harness.deploy("promote", harness.good[0])
+        yield harness
+
+
+def test_it_is_an_endpoint(harness: Harness) -> None:
+    assert isinstance(harness.endpoint, Endpoint)
+    assert harness.endpoint.url
+
+
+def test_describe_is_what_reconcile_was_asked_for(harness: Harness) -> None:
+    one, two = harness.good
+    for action, champion, challenger, weight in (
+        ("shadow", one, two, 0.0),
+        ("canary", one, two, 0.1),
+        ("canary", one, two, 0.5),
+        ("promote", two, None, 0.0),
+        ("rollback", one, None, 0.0),
+    ):
+        desired = harness.deploy(action, champion, challenger, weight=weight)  # type: ignore[arg-type]
+        assert harness.endpoint.describe() == desired
+
+
+def test_invoke_answers_each_row_and_echoes_the_id(harness: Harness) -> None:
+    rows = [{**harness.row, "x": float(x)} for x in range(5)]
+    answer = harness.endpoint.invoke(rows, inference_id="mine")
+    assert answer.predictions == tuple(harness.answer(harness.good[0], row) for row in rows)
+    assert (answer.variant, answer.inference_id) == (f"v{harness.good[0]}", "mine")
+    ids = {harness.endpoint.invoke(rows).inference_id for _ in range(3)}
+    assert len(ids) == 3
+
+
+def test_bad_rows_are_refused_with_the_reason(harness: Harness) -> None:
+    with pytest.raises(EndpointError, match="dep_delay"):
+        harness.endpoint.invoke([{**harness.row, "dep_delay": 3}])
+    with pytest.raises(EndpointError, match="v99"):
+        harness.endpoint.invoke([harness.row], variant="v99")
+
+
+def test_answers_are_captured(harness: Harness) -> None:
+    since = utc_now()
+    for x in range(5):
+        harness.endpoint.invoke([{**harness.row, "x": float(x)}], inference_id=f"id{x}")
+    found = harness.captured(since, 5)
+    assert {record.inference_id for record in found} == {f"id{x}" for x in range(5)}
+    assert len({record.event_id for record in found}) == 5
+    for record in found:
+        assert record.predictions == (harness.answer(harness.good[0], record.rows[0]),)
+        assert (record.variant, record.role, record.status) == (f"v{harness.good[0]}", "champion", 200)
+        assert record.deployment == harness.endpoint.describe().number
+        assert record.latency_ms > 0
+        assert since <= record.at <= utc_now()
+    assert list(harness.endpoint.captures(utc_now() + timedelta(seconds=1))) == []
+
+
+def test_split_is_near_its_weight_and_keys_stick(harness: Harness) -> None:
+    one, two = harness.good
+    took: dict[float, set[int]] = {}
+    for weight in (0.2, 0.5):
+        harness.deploy("canary", one, two, weight=weight)
+        variants = {key: harness.endpoint.invoke(harness.rows(key)).variant for key in range(300)}
+        for key in range(0, 300, 10):
+            assert harness.endpoint.invoke(harness.rows(key)).variant == variants[key]
+        took[weight] = {key for key, variant in variants.items() if variant == f"v{two}"}
+        assert abs(len(took[weight]) / 300 - weight) < 0.12  # four standard deviations
+    assert took[0.2] < took[0.5]
+
+
+def test_target_variant_overrides_the_split(harness: Harness) -> None:
+    one, two = harness.good
+    harness.deploy("canary", one, two, weight=0.01)
+    assert harness.endpoint.invoke(harness.rows(1), variant=f"v{two}").variant == f"v{two}"
+
+
+def test_shadow_is_captured_and_paired(harness: Harness) -> None:
+    one, two = harness.good
+    harness.deploy("shadow", one, two)
+    since = utc_now()
+    for key in range(20):
+        assert harness.endpoint.invoke(harness.rows(key), inference_id=f"id{key}").variant == f"v{one}"
+    roles: dict[str, set[str]] = {}
+    for record in harness.captured(since, 40):
+        roles.setdefault(record.inference_id, set()).add(f"{record.role} {record.variant}")
+    assert roles == {f"id{key}": {f"champion v{one}", f"shadow v{two}"} for key in range(20)}
+
+
+def test_failing_challenger_costs_no_caller_an_answer(harness: Harness) -> None:
+    one = harness.good[0]
+    harness.deploy("canary", one, harness.failing, weight=0.99999)
+    since = utc_now()
+    assert harness.endpoint.invoke(harness.rows(1)).variant == f"v{one}"
+    found = {record.variant: record for record in harness.captured(since, 2)}
+    assert found[f"v{harness.failing}"].status == 500
+    assert found[f"v{one}"].status == 200
+
+
+def test_unloadable_challenger_is_said_and_the_champion_serves(harness: Harness) -> None:
+    one = harness.good[0]
+    with pytest.raises(DeploymentFailed, match=f"champion {one}"):
+        harness.deploy("canary", one, harness.unloadable, weight=0.5)
+    served = harness.endpoint.describe()
+    assert (served.mode, served.champion, served.challenger) == ("champion", one, None)
+    assert harness.endpoint.invoke([harness.row]).variant == f"v{one}"
+
+
+def test_lease_that_ends_leaves_the_champion_alone(harness: Harness) -> None:
+    one, two = harness.good
+    harness.deploy("canary", one, two, weight=0.99999, lease=timedelta(seconds=1))
+    assert harness.endpoint.invoke(harness.rows(1)).variant == f"v{two}"
+    time.sleep(1)
+    assert harness.endpoint.invoke(harness.rows(1)).variant == f"v{one}"
+    assert harness.endpoint.describe().mode == "champion"
+
+
+def test_rollback_under_load_is_quick_and_fails_nobody(harness: Harness) -> None:
+    one, two = harness.good
+    harness.deploy("canary", one, two, weight=0.5)
+    answers: list[tuple[float, str]] = []
+    failures: Counter[str] = Counter()
+    stop = threading.Event()
+
+    def call(offset: int) -> None:
+        key = offset
+        while not stop.is_set():
+            key += 3
+            sent = time.monotonic()
+            try:
+                answers.append((sent, harness.endpoint.invoke(harness.rows(key)).variant))
+            except EndpointError as error:
+                failures[str(error)] += 1
+
+    callers = [threading.Thread(target=call, args=(offset,)) for offset in range(3)]
+    for caller in callers:
+        caller.start()
+    try:
+        fakes.wait_until(lambda: {variant for _, variant in answers} == {f"v{one}", f"v{two}"})
+        decided = time.monotonic()
+        harness.deploy("rollback", one)
+        took = time.monotonic() - decided
+        count = len(answers)
+        fakes.wait_until(lambda: len(answers) > count + 30)
+    finally:
+        stop.set()
+        for caller in callers:
+            caller.join()
+    assert not failures
+    assert took < 1
+    # Requests are stamped when they are sent: none that was sent after reconcile met the challenger.
+    assert all(variant == f"v{one}" for at, variant in answers if at > decided + took)

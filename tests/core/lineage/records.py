@@ -1,0 +1,173 @@
+"""One record of each kind that lineage is made of."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+from airflow_mlops.core.data.version import Column, DataFile, DatasetRef, DatasetVersion
+from airflow_mlops.core.evaluation.report import Evaluation, SliceMetrics
+from airflow_mlops.core.gates import Gate, GateResult
+from airflow_mlops.core.monitoring.report import ColumnDrift, DriftReport, MissingRate
+from airflow_mlops.core.registry.version import ModelVersion, RunRef
+from airflow_mlops.core.rollout.verdict import Verdict
+from airflow_mlops.core.training.artifact import FeatureCode, InputColumn, Signature, TrainedModel
+from airflow_mlops.core.validation.result import ExpectationResult, ValidationResult
+
+STORE = "file:///srv/store"
+NOW = datetime(2024, 5, 1, 12, tzinfo=timezone.utc)
+
+
+def dataset_version(files: int = 2) -> DatasetVersion:
+    return DatasetVersion(
+        name="flight_delay",
+        id="d" * 64,
+        format="parquet",
+        files=tuple(
+            DataFile(source=f"flights/2013/{n:03d}.parquet", sha256=f"{n:064x}", size=1000, rows=10)
+            for n in range(files)
+        ),
+        rows=10 * files,
+        columns=(
+            Column(name="distance", type="int64", nulls=1, distinct=5, min=17, max=4983, mean=1039.9),
+            Column(name="carrier", type="string", nulls=0, distinct=16, min="9E", max="YV"),
+        ),
+        event_time="scheduled",
+        first_event=datetime(2013, 1, 1, 5, 15),  # noqa: DTZ001 - a source without zones
+        last_event=datetime(2013, 6, 30, 23, 59, tzinfo=timezone.utc),
+        until=datetime(2013, 7, 1, tzinfo=timezone.utc),
+        created_at=NOW,
+    )
+
+
+def trained_model() -> TrainedModel:
+    return TrainedModel(
+        model="flight_delay",
+        dataset="d" * 64,
+        framework="xgboost 3.2.0",
+        artifact="a" * 64,
+        size=123456,
+        code=FeatureCode(module="flight_features", function="build", sha256="c" * 64),
+        signature=Signature(inputs=(InputColumn(name="distance", type="number"),), features=("distance",)),
+        objective="binary",
+        seed=7,
+        rounds=80,
+        train_rows=15,
+        environment="e" * 64,
+        seconds=1.5,
+    )
+
+
+def gate_results() -> tuple[GateResult, ...]:
+    return (
+        GateResult(gate=Gate(metric="auc", min=0.7), outcome="pass", value=0.75, limit=0.7, reason="0.75"),
+        GateResult(
+            gate=Gate(metric="log_loss", margin=0.01, slice="carrier=UA"),
+            outcome="inconclusive",
+            champion=0.45,
+            bound=float("inf"),
+            samples=12,
+            reason="12 rows",
+        ),
+    )
+
+
+def evaluation(**fields: Any) -> Evaluation:
+    return Evaluation(
+        rows=5,
+        metrics={"auc": 0.75, "log_loss": float("nan")},
+        champion_version=2,
+        champion={"auc": 0.74},
+        slices=(SliceMetrics(slice="carrier=UA", rows=3, metrics={"auc": 0.7}),),
+        gates=gate_results(),
+        **fields,
+    )
+
+
+def model_version() -> ModelVersion:
+    return ModelVersion(
+        model="flight_delay",
+        dataset=DatasetRef(name="flight_delay", id="d" * 64),
+        spec={"training": {"params": {"max_depth": 6, "eta": 0.1}}},
+        trained=trained_model(),
+        evaluation=evaluation(),
+        validation=None,
+        run=RunRef(dag_id="flight_delay.release", run_id="manual"),
+        created_at=NOW,
+        created_by="ada",
+    )
+
+
+def verdict() -> Verdict:
+    return Verdict(
+        stage="canary",
+        decision="ROLLBACK",
+        reason="error_rate is too high",
+        gates=gate_results(),
+        counts={"challenger": 100, "champion": 900},
+        alpha=0.05,
+    )
+
+
+def validation_result() -> ValidationResult:
+    return ValidationResult(
+        dataset=DatasetRef(name="flight_delay", id="d" * 64),
+        success=False,
+        rows=20,
+        expectations=(
+            ExpectationResult(
+                type="expect_column_values_to_not_be_null",
+                column="distance",
+                severity="fail",
+                success=False,
+                unexpected_count=3,
+                unexpected_share=0.15,
+                element_count=20,
+                reason="3 of 20 values are null",
+            ),
+            ExpectationResult(
+                type="expect_compound_columns_to_be_unique",
+                column="distance, carrier",
+                severity="warn",
+                success=True,
+                reason="all are unique",
+            ),
+        ),
+        reason="1 of 2 expectations failed",
+        quarantine="b" * 64,
+        quarantined_rows=3,
+        seconds=0.1,
+    )
+
+
+def drift_report() -> DriftReport:
+    return DriftReport(
+        model="flight_delay",
+        champion=3,
+        dataset=DatasetRef(name="flight_delay", id="d" * 64),
+        since=NOW - timedelta(days=1),
+        until=NOW,
+        rows=600,
+        reference_rows=50_000,
+        outcome="drift",
+        reason="1 of 2 columns drifted (50%); 30% asks for retraining",
+        columns=(
+            ColumnDrift(
+                column="distance",
+                method="K-S p_value",
+                threshold=0.05,
+                value=0.001,
+                strength=2.3,
+                drifted=True,
+            ),
+            ColumnDrift(column="snow", note="vanished: no live row carries it"),
+        ),
+        missing=(
+            MissingRate(column="distance", reference=0.0, current=0.01, strength=0.1, drifted=False),
+            MissingRate(column="snow", reference=0.0, current=0.05, strength=0.5, drifted=False),
+        ),
+        share=0.5,
+        share_limit=0.3,
+        report_html="f" * 64,
+        created_at=NOW,
+    )

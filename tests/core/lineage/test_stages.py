@@ -1,0 +1,234 @@
+from __future__ import annotations
+
+import json
+from importlib.resources import files
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+from openlineage.client.event_v2 import Job, Run, RunEvent, RunState
+from openlineage.client.serde import Serde
+from referencing import Registry, Resource
+
+from airflow_mlops.core.lineage import stages
+from airflow_mlops.core.registry.deployments import Desired
+from tests.core.lineage import records
+from tests.core.lineage.records import STORE
+
+VERSION, TRAINED = records.dataset_version(), records.trained_model()
+STAGES = {
+    "snapshot": stages.snapshot_lineage("/srv/data", VERSION, STORE),
+    "snapshot of many files": stages.snapshot_lineage("s3://b/p", records.dataset_version(101), STORE),
+    "validate": stages.validate_lineage(VERSION, records.validation_result(), STORE),
+    "train": stages.train_lineage(VERSION, TRAINED, STORE),
+    "evaluate": stages.evaluate_lineage(VERSION, TRAINED, records.evaluation(), STORE),
+    "register": stages.register_lineage(VERSION, 3, records.model_version(), STORE),
+    "canary": stages.deploy_lineage(
+        "flight_delay",
+        Desired(number=5, mode="canary", champion=2, challenger=3, weight=0.1),
+        "http://127.0.0.1:8765",
+        STORE,
+    ),
+    "fallback": stages.deploy_lineage(
+        "flight_delay", Desired(number=6, mode="fallback", champion=None), "http://127.0.0.1:8765", STORE
+    ),
+    "judge": stages.judge_lineage("flight_delay", records.verdict(), STORE),
+    "monitor": stages.monitor_lineage("flight_delay", records.drift_report(), STORE),
+}
+
+
+def event_of(lineage: stages.Lineage) -> dict[str, Any]:
+    event = RunEvent(
+        eventType=RunState.COMPLETE,
+        eventTime="2024-05-01T12:00:00Z",
+        run=Run("01941e2a-3b4c-7d5e-8f60-718293a4b5c6", facets=lineage.run_facets),
+        job=Job("airflow", "flight_delay.release.task", facets=lineage.job_facets),
+        inputs=lineage.inputs,
+        outputs=lineage.outputs,
+    )
+    return json.loads(Serde.to_json(event, allow_nan=False))
+
+
+def facets_of(event: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    found = [*event["run"]["facets"].items()]
+    for dataset in [*event["inputs"], *event["outputs"]]:
+        for kind in ("facets", "inputFacets", "outputFacets"):
+            found += dataset.get(kind, {}).items()
+    return found
+
+
+def published() -> dict[str, Any]:
+    folder = files("airflow_mlops.core.lineage") / "schemas" / "1-0-0"
+    return {one["$id"]: one for one in (json.loads(path.read_text()) for path in folder.iterdir())}
+
+
+#: What all facets of OpenLineage 2-0-2 have in common.
+BASE = {
+    "$id": "https://openlineage.io/spec/2-0-2/OpenLineage.json",
+    "$schema": "https://json-schema.org/draft/2020-12/schema",
+    "$defs": {
+        name: {
+            "type": "object",
+            "properties": {"_producer": {"format": "uri"}, "_schemaURL": {"format": "uri"}},
+            "required": ["_producer", "_schemaURL"],
+        }
+        for name in ("RunFacet", "DatasetFacet")
+    },
+}
+REGISTRY = Registry().with_resources(
+    (one["$id"], Resource.from_contents(one)) for one in [BASE, *published().values()]
+)
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_every_facet_of_ours_obeys_its_published_schema(stage):
+    ours = [one for one in facets_of(event_of(STAGES[stage])) if one[0].startswith("mlops_")]
+    for key, facet in ours:
+        schema = published()[facet["_schemaURL"].split("#")[0]]
+        validator = Draft202012Validator(
+            schema, registry=REGISTRY, format_checker=Draft202012Validator.FORMAT_CHECKER
+        )
+        assert [error.message for error in validator.iter_errors({key: facet})] == []
+        assert key in schema["properties"]
+        declared = schema["$defs"][facet["_schemaURL"].rsplit("/", 1)[1]]["allOf"][1]["properties"]
+        assert set(facet) - {"_producer", "_schemaURL"} <= set(declared)
+
+
+def test_the_schemas_refuse_what_is_wrong():
+    """So that the test above can fail."""
+    lineage = stages.train_lineage(VERSION, TRAINED.model_copy(update={"environment": "no hash"}), STORE)
+    facet = event_of(lineage)["run"]["facets"]["mlops_training"]
+    schema = published()[facet["_schemaURL"].split("#")[0]]
+    errors = Draft202012Validator(schema, registry=REGISTRY).iter_errors({"mlops_training": facet})
+    assert [error.message for error in errors] == ["'no hash' does not match '^[0-9a-f]{64}$'"]
+
+
+def test_every_published_schema_is_one_and_is_used():
+    used = {
+        facet["_schemaURL"].split("#")[0]
+        for lineage in STAGES.values()
+        for key, facet in facets_of(event_of(lineage))
+        if key.startswith("mlops_")
+    }
+    assert used == set(published())
+    for schema in published().values():
+        Draft202012Validator.check_schema(schema)
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_events_are_strict_json_and_name_their_producer(stage):
+    text = json.dumps(event_of(STAGES[stage]), allow_nan=False)
+    assert "non-serializable" not in text
+    producers = {facet["_producer"] for _, facet in facets_of(json.loads(text))}
+    assert all(one.startswith("https://airflow-mlops.readthedocs.io/en/") for one in producers)
+
+
+def named(datasets: list[Any]) -> dict[str, str | None]:
+    """Versions of datasets by their full names."""
+    return {
+        f"{one.namespace}:{one.name}": one.facets["version"].datasetVersion
+        if "version" in one.facets
+        else None
+        for one in datasets
+    }
+
+
+def test_the_stages_form_one_path_from_source_bytes_to_the_endpoint():
+    """What one stage writes is, by name and version, what the next one reads."""
+    order = ["snapshot", "train", "register", "canary"]
+    written = [named(STAGES[stage].outputs) for stage in order]
+    read = [named(STAGES[stage].inputs) for stage in order]
+    assert read[0] == {
+        "file:/srv/data/flights/2013/000.parquet": f"{0:064x}",
+        "file:/srv/data/flights/2013/001.parquet": f"{1:064x}",
+    }
+    assert written[0] == {"mldataset:flight_delay": "d" * 64}
+    assert written[0].items() <= read[1].items()
+    assert written[1] == {"mlmodel:flight_delay/candidate": "a" * 64}
+    assert {**written[0], **written[1]} == read[2]
+    assert written[2] == {"mlmodel:flight_delay/versions": "3"}
+    assert written[2].items() <= read[3].items()
+    assert written[3] == {"mlmodel:flight_delay": "2"}
+
+
+def test_a_snapshot_of_many_files_names_their_folder():
+    (folder,) = STAGES["snapshot of many files"].inputs
+    assert (folder.namespace, folder.name) == ("s3://b", "p/flights/2013")
+    statistics = folder.inputFacets["inputStatistics"]
+    assert (statistics.rowCount, statistics.size, statistics.fileCount) == (1010, 101_000, 101)
+
+
+def test_a_dataset_version_says_what_it_is_and_where_it_lies():
+    (output,) = STAGES["snapshot"].outputs
+    assert [(one.name, one.type) for one in output.facets["schema"].fields] == [
+        ("distance", "int64"),
+        ("carrier", "string"),
+    ]
+    (place,) = output.facets["symlinks"].identifiers
+    assert (place.namespace, place.name) == ("file", f"/srv/store/datasets/flight_delay/{'d' * 64}.json")
+    assert output.facets["mlops_window"].firstEvent == "2013-01-01T05:15:00+00:00"
+    assert "symlinks" not in stages.snapshot_lineage("/srv/data", VERSION).outputs[0].facets
+
+
+def test_expectations_and_quarantine_are_told():
+    lineage = STAGES["validate"]
+    (tested,) = lineage.inputs
+    assert [
+        (one.assertion, one.column, one.success, one.severity)
+        for one in tested.inputFacets["dataQualityAssertions"].assertions
+    ] == [
+        ("expect_column_values_to_not_be_null", "distance", False, "error"),
+        ("expect_compound_columns_to_be_unique", None, True, "warn"),
+    ]
+    metrics = tested.inputFacets["dataQualityMetrics"].columnMetrics
+    assert (metrics["distance"].nullCount, metrics["distance"].max, metrics["carrier"].max) == (1, 4983, None)
+    assert named(lineage.outputs) == {"mldataset:flight_delay/quarantine": "b" * 64}
+    assert lineage.outputs[0].outputFacets["outputStatistics"].rowCount == 3
+    clean = records.validation_result().model_copy(update={"quarantine": None})
+    assert stages.validate_lineage(VERSION, clean, STORE).outputs == []
+
+
+def test_gates_are_told_in_openlineages_own_words_too():
+    tests = STAGES["evaluate"].run_facets["test"].tests
+    assert [(one.name, one.status, one.expected) for one in tests] == [
+        ("auc", "pass", "at least 0.7"),
+        ("log_loss[carrier=UA]", "fail", "at most 0.01 worse than the champion"),
+    ]
+    facet = event_of(STAGES["evaluate"])["run"]["facets"]["mlops_evaluation"]
+    assert facet["metrics"] == {"auc": 0.75}
+    assert facet["gates"][1] == {
+        "name": "log_loss[carrier=UA]",
+        "outcome": "inconclusive",
+        "limit": "at most 0.01 worse than the champion",
+        "champion": 0.45,
+        "samples": 12,
+        "reason": "12 rows",
+    }
+
+
+def test_the_drift_facet_tells_every_watched_column():
+    facet = event_of(STAGES["monitor"])["run"]["facets"]["mlops_drift"]
+    assert facet["columns"] == [
+        {
+            "column": "distance",
+            "drifted": True,
+            "method": "K-S p_value",
+            "threshold": 0.05,
+            "value": 0.001,
+            "missingReference": 0.0,
+            "missingCurrent": 0.01,
+        },
+        {
+            "column": "snow",
+            "drifted": False,
+            "note": "vanished: no live row carries it",
+            "missingReference": 0.0,
+            "missingCurrent": 0.05,
+        },
+    ]
+
+
+def test_nothing_deployed_is_the_fallback():
+    lineage = STAGES["fallback"]
+    assert lineage.inputs == []
+    assert named(lineage.outputs) == {"mlmodel:flight_delay": "fallback"}

@@ -1,0 +1,92 @@
+"""An endpoint in memory: serves what it is asked for, unless told otherwise, and answers requests by a script."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
+from typing import Any
+
+from airflow_mlops.core.errors import DeploymentFailed
+from airflow_mlops.core.registry.deployments import NOTHING, Desired
+from airflow_mlops.core.serving.base import Prediction
+from airflow_mlops.core.serving.capture import CaptureRecord
+
+REQUESTS = 300
+
+
+class FakeEndpoint:
+    """Implements the protocol ``Endpoint``.
+
+    :ivar serves: what it serves now.
+    :ivar fault: raised by every call that reaches the endpoint.
+    :ivar refuses: whether it does not follow when it is asked for this.
+    :ivar during: called once, in the midst of the next reconcile.
+    :ivar errors: share of the challenger's answers that are failures.
+    :ivar requests: how many were answered since the challenger came.
+    """
+
+    url = "memory://orders"
+
+    def __init__(self) -> None:
+        self.serves: Desired = NOTHING
+        self.asked: list[Desired] = []
+        self.fault: Exception | None = None
+        self.refuses: Callable[[Desired], bool] = lambda desired: False
+        self.during: Callable[[], object] | None = None
+        self.errors = 0.0
+        self.requests = REQUESTS
+
+    def reconcile(self, desired: Desired, timeout: timedelta) -> None:
+        self._reach()
+        self.asked.append(desired)
+        if self.during:
+            during, self.during = self.during, None
+            during()
+            raise DeploymentFailed("another deployment came after it")
+        if self.refuses(desired):
+            raise DeploymentFailed("can't load it", given=self.serves.mode, expected=desired.mode)
+        self.serves = desired
+
+    def describe(self) -> Desired:
+        self._reach()
+        return self.serves
+
+    def invoke(
+        self, rows: list[dict[str, Any]], *, inference_id: str | None = None, variant: str | None = None
+    ) -> Prediction:
+        self._reach()
+        return Prediction(
+            predictions=(0.5,) * len(rows),
+            variant=variant or f"v{self.serves.champion}",
+            inference_id=inference_id or "i",
+        )
+
+    def captures(self, since: datetime) -> Iterator[CaptureRecord]:
+        """What was answered in the first milliseconds after ``since``."""
+        self._reach()
+        for number in range(self.requests):
+            at = since + timedelta(microseconds=number)
+            yield self._answer(number, at, challenger=False)
+            if self.serves.mode == "shadow" or (self.serves.mode == "canary" and number % 2):
+                yield self._answer(number, at, challenger=True)
+
+    def _answer(self, number: int, at: datetime, *, challenger: bool) -> CaptureRecord:
+        shadow = self.serves.mode == "shadow"
+        fails = challenger and number % 100 < 100 * self.errors
+        return CaptureRecord(
+            event_id=f"{number}-{challenger}",
+            inference_id=f"{number}" if shadow else f"{number}-{challenger}",
+            variant=f"v{self.serves.challenger if challenger else self.serves.champion}",
+            role="champion" if not challenger else "shadow" if shadow else "challenger",
+            at=at,
+            latency_ms=1.0,
+            status=500 if fails else 200,
+            key="0" * 16,
+            rows=({"amount": 1.0},),
+            predictions=None if fails else (0.5,),
+            deployment=self.serves.number,
+        )
+
+    def _reach(self) -> None:
+        if self.fault:
+            raise self.fault

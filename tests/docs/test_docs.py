@@ -1,0 +1,67 @@
+"""What the docs say is so: fields exist, examples parse, links lead somewhere."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+from pydantic import BaseModel
+
+from airflow_mlops.spec import ModelSpec
+
+ROOT = Path(__file__).parents[2]
+PAGES = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), ROOT / "benchmarks" / "README.md"]
+
+
+def sections() -> dict[str, type[BaseModel]]:
+    return {
+        name: field.annotation
+        for name, field in ModelSpec.model_fields.items()
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)
+    }
+
+
+@pytest.mark.parametrize("name", sections())
+def test_the_reference_names_every_field_of_a_section(name: str) -> None:
+    page = (ROOT / "docs/reference/spec.md").read_text()
+    match = re.search(rf"^## {name}\n(.*?)(?=^## |\Z)", page, re.MULTILINE | re.DOTALL)
+    assert match, f"section {name} is missing"
+    for field in sections()[name].model_fields:
+        assert re.search(rf"[`.]{field}[`.]", match.group(1)), f"{name}.{field} is missing"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
+def test_links_between_files_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text()):
+        assert (page.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
+def test_examples_parse(page: Path) -> None:
+    for language, text in re.findall(r"```(\w+)\n(.*?)```", page.read_text(), re.DOTALL):
+        if language == "python":
+            ast.parse(text)
+        elif language == "yaml":
+            fields = yaml.safe_load(text)
+            if "features" in fields:
+                ModelSpec(**fields)
+
+
+def test_the_dag_file_of_the_readme_makes_its_dags() -> None:
+    from airflow.sdk import DAG
+
+    example = re.search(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    assert example
+    code = example.group(1).replace("lifecycle(\n", "made = lifecycle(\n")
+    space: dict[str, object] = {}
+    exec(compile(code, "README.md", "exec"), space)
+    made = space["made"]
+    assert isinstance(made, tuple)
+    assert {dag.dag_id for dag in made if isinstance(dag, DAG)} == {
+        "churn.release",
+        "churn.monitor",
+        "churn.rollback",
+    }

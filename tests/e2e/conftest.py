@@ -1,0 +1,20 @@
+"""One real Airflow for all end-to-end tests of a session."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from airflow_mlops.demo.airflow import LocalAirflow
+
+DAGS = Path(__file__).parent / "dags"
+
+
+@pytest.fixture(scope="session")
+def airflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAirflow]:
+    """A running Airflow with the DAGs of ``tests/e2e/dags``."""
+    home = tmp_path_factory.mktemp("airflow")
+    with LocalAirflow(home, DAGS, openlineage=home / "openlineage.jsonl") as running:
+        yield running

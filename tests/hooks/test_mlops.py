@@ -1,0 +1,179 @@
+"""From a connection to a platform: local without one, on S3 through Airflow's AWS hook, and no secret in any log."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from airflow.sdk.exceptions import AirflowNotFoundException
+
+from airflow_mlops.core.errors import EndpointError, PlatformError
+from airflow_mlops.core.store.s3 import S3Store
+from airflow_mlops.hooks.mlops import MlopsHook, home
+from airflow_mlops.platform import Platform
+from tests.servers import S3Server, ServerMissingError, ministack
+
+Connect = Callable[..., None]
+
+
+@pytest.fixture
+def connect(monkeypatch: pytest.MonkeyPatch) -> Connect:
+    """Defines a connection in the environment, as JSON."""
+
+    def set_one(conn_id: str = "mlops_default", conn_type: str = "mlops", **parts: Any) -> None:
+        monkeypatch.setenv(f"AIRFLOW_CONN_{conn_id.upper()}", json.dumps({"conn_type": conn_type, **parts}))
+
+    return set_one
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[S3Server]:
+    """An S3 emulator, which does not check signatures."""
+    try:
+        with ministack() as running:
+            yield running
+    except ServerMissingError as missing:
+        pytest.skip(str(missing))
+
+
+def test_without_a_connection_the_platform_is_local() -> None:
+    assert MlopsHook().get_conn() == Platform.local(Path(os.environ["AIRFLOW_HOME"]) / "mlops")
+
+
+def test_home_can_be_configured(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("AIRFLOW__MLOPS__HOME", str(tmp_path / "elsewhere"))
+    assert MlopsHook().get_conn() == Platform.local(tmp_path / "elsewhere")
+    monkeypatch.setenv("AIRFLOW__MLOPS__HOME", "~/mlops")
+    assert home() == Path.home() / "mlops"
+
+
+def test_another_connection_that_is_missing_is_no_local_platform() -> None:
+    with pytest.raises(AirflowNotFoundException, match="mlops_prod"):
+        MlopsHook("mlops_prod").get_conn()
+
+
+def test_the_fields_of_a_connection(connect: Connect, tmp_path: Path) -> None:
+    connect(
+        "mlops_prod",
+        password="s3cret",
+        extra={"store": str(tmp_path), "data": "s3://lake/gold", "endpoint": "https://models.example/"},
+    )
+    platform = MlopsHook("mlops_prod").get_conn()
+    assert platform == Platform(
+        store_uri=str(tmp_path),
+        data_uri="s3://lake/gold",
+        endpoint_url="https://models.example",
+        token="s3cret",
+    )
+    assert platform.s3 is None
+
+
+def test_an_empty_connection_is_local_with_its_token(connect: Connect) -> None:
+    connect(password="s3cret")
+    platform = MlopsHook().get_conn()
+    assert platform.store_uri == Platform.local(home()).store_uri
+    assert platform.token == "s3cret"
+
+
+@pytest.mark.parametrize(
+    "extra, says",
+    [
+        ({"bucket": "b"}, "mlops connection has an unknown field; given bucket"),
+        ({"trainer": "cray"}, "unknown trainer; given cray; expected local"),
+        ("store=s3://b", "extra of connection mlops_default is no JSON object"),
+        ('["store"]', "extra of connection mlops_default is no JSON object"),
+    ],
+)
+def test_a_wrong_connection_is_refused_and_never_taken_for_local(
+    connect: Connect, extra: Any, says: str
+) -> None:
+    connect(extra=extra)
+    with pytest.raises(PlatformError, match=says):
+        MlopsHook().get_conn()
+    good, message = MlopsHook().test_connection()
+    assert not good
+    assert says in message
+
+
+def test_the_button_tests_the_store(connect: Connect, tmp_path: Path) -> None:
+    connect(extra={"store": str(tmp_path / "store")})
+    good, message = MlopsHook().test_connection()
+    assert good
+    assert "one of many writers wins" in message
+    assert not list((tmp_path / "store" / "probe").rglob("*.json"))
+
+
+def test_the_button_says_what_is_wrong(connect: Connect, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    connect(extra={"store": str(tmp_path / "file")})
+    good, message = MlopsHook().test_connection()
+    assert not good
+    assert "can't hold a store" in message
+
+
+def test_the_token_is_in_no_log_and_no_text(
+    connect: Connect, tmp_path: Path, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    connect(password="s3cret", extra={"store": str(tmp_path), "endpoint": "http://127.0.0.1:9"})
+    with caplog.at_level(logging.DEBUG):
+        platform = MlopsHook().get_conn()
+        MlopsHook().test_connection()
+        with pytest.raises(EndpointError) as caught:
+            platform.endpoint("orders").describe()
+        logging.getLogger("test").warning("%r", platform)
+    out, err = capfd.readouterr()
+    assert "s3cret" not in f"{caplog.text} {out} {err} {platform!r} {caught.value} {MlopsHook().__dict__}"
+
+
+@pytest.mark.s3
+def test_s3_is_reached_through_the_aws_connection(
+    connect: Connect, server: S3Server, caplog: pytest.LogCaptureFixture
+) -> None:
+    bucket = server.make_bucket()
+    connect(
+        "aws_models",
+        conn_type="aws",
+        login="an-access-key",
+        password="a-secret-key",
+        extra={"endpoint_url": server.endpoint, "region_name": "eu-central-1"},
+    )
+    connect(extra={"store": f"s3://{bucket}/m", "data": f"s3://{bucket}/data", "aws_conn_id": "aws_models"})
+    with caplog.at_level(logging.DEBUG):
+        platform = MlopsHook().get_conn()
+        store = platform.store()
+        store.create("greeting", b"hello")
+        good, message = MlopsHook().test_connection()
+    assert isinstance(store, S3Store)
+    assert server.client().get_object(Bucket=bucket, Key="m/greeting")["Body"].read() == b"hello"
+    assert good, message
+    assert platform.s3 is not None
+    client = platform.s3()
+    assert client.meta.region_name == "eu-central-1"
+    assert client._request_signer._credentials.access_key == "an-access-key"
+    assert "a-secret-key" not in caplog.text
+
+
+@pytest.mark.s3
+def test_a_bucket_that_is_not_there(connect: Connect, server: S3Server) -> None:
+    extra = {"endpoint_url": server.endpoint, "region_name": "us-east-1"}
+    connect("aws_models", conn_type="aws", login="k", password="s", extra=extra)
+    connect(extra={"store": "s3://no-such-bucket-here/m", "aws_conn_id": "aws_models"})
+    good, message = MlopsHook().test_connection()
+    assert not good
+    assert "no-such-bucket-here" in message
+    assert len(message.splitlines()) == 1
+
+
+def test_without_the_amazon_provider_one_line_says_so(
+    connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "airflow.providers.amazon.aws.hooks.s3", None)
+    connect(extra={"store": "s3://b/m", "aws_conn_id": "aws_models"})
+    with pytest.raises(PlatformError, match=r"given aws_models; pip install 'airflow-mlops\[amazon\]'"):
+        MlopsHook().get_conn().store()

@@ -1,0 +1,78 @@
+"""What an operator needs of Airflow: a task instance that keeps XComs, and a context."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any
+
+from airflow.sdk import BaseOperator
+
+from airflow_mlops.operators.base import REFUSAL
+
+
+@dataclass
+class Run:
+    """One run of a DAG: the XComs of its tasks, as plain JSON.
+
+    :ivar user: who triggered it, None for a schedule.
+    """
+
+    run_id: str = "r1"
+    dag_id: str = "orders.release"
+    user: str | None = "ann"
+    xcoms: dict[tuple[str, str], Any] = field(default_factory=dict)
+    events: dict[Any, Any] = field(default_factory=dict)
+
+    @property
+    def key(self) -> str:
+        return f"{self.dag_id}/{self.run_id}"
+
+    def context(self, operator: BaseOperator) -> Any:
+        """A context with what our operators use, and nothing else."""
+        return {
+            "ti": TaskInstance(self, operator.task_id),
+            "dag_run": SimpleNamespace(
+                dag_id=self.dag_id,
+                run_id=self.run_id,
+                run_type=SimpleNamespace(value="manual"),
+                triggering_user_name=self.user,
+            ),
+            "outlet_events": self.events,
+        }
+
+    def execute(self, operator: BaseOperator) -> Any:
+        """Run a task as Airflow does: XComs of an earlier try are gone, the result is pushed."""
+        self.xcoms = {at: value for at, value in self.xcoms.items() if at[0] != operator.task_id}
+        context = self.context(operator)
+        result = operator.execute(context)
+        if result is not None:
+            context["ti"].xcom_push("return_value", result)
+        return result
+
+    def resume(self, operator: Any, event: Mapping[str, Any]) -> Any:
+        """Go on with a deferred task."""
+        context = self.context(operator)
+        result = operator.resume(context, json.loads(json.dumps(event)))
+        context["ti"].xcom_push("return_value", result)
+        return result
+
+    def refusal(self, task_id: str) -> Any:
+        """Why the task refused."""
+        return self.xcoms[task_id, REFUSAL]
+
+
+@dataclass
+class TaskInstance:
+    """Keeps XComs as JSON, as Airflow does."""
+
+    run: Run
+    task_id: str
+
+    def xcom_push(self, key: str, value: Any) -> None:
+        self.run.xcoms[self.task_id, key] = json.loads(json.dumps(value, allow_nan=False))
+
+    def xcom_pull(self, task_ids: list[str], key: str) -> list[Any]:
+        return [self.run.xcoms.get((task_id, key)) for task_id in task_ids]

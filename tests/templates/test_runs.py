@@ -1,0 +1,140 @@
+"""``dag.test()`` on every template, against a real endpoint server: one model's life from first release to rollback."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from airflow.models.xcom import XComModel
+from airflow.sdk import DAG
+from airflow.utils.session import create_session
+
+from airflow_mlops.core.registry.deployments import DeploymentLog
+from airflow_mlops.core.registry.versions import Registry
+from airflow_mlops.demo.flights import month_of
+from airflow_mlops.demo.traffic import Traffic
+from airflow_mlops.templates import monitor, release, rollback
+from tests.templates.conftest import Ground, small_spec
+
+pytestmark = [pytest.mark.slow]
+MODEL = "flight_delay"
+
+
+def play(dag: DAG, conf: dict[str, Any] | None = None) -> Any:
+    """Run a DAG in this process, as its author would."""
+    from airflow.dag_processing.dagbag import DagBag, sync_bag_to_db
+
+    bag = DagBag(collect_dags=False)
+    bag.bag_dag(dag)
+    sync_bag_to_db(bag, "dags-folder", None)
+    return dag.test(run_conf=conf)
+
+
+def state(run: Any, task_id: str) -> str:
+    return str(run.get_task_instance(task_id).state)
+
+
+def result(run: Any, task_id: str) -> Any:
+    with create_session() as session:
+        query = XComModel.get_many(
+            key="return_value", task_ids=task_id, dag_ids=run.dag_id, run_id=run.run_id
+        )
+        return XComModel.deserialize_value(session.scalars(query).one())
+
+
+@pytest.fixture(scope="module")
+def champion(ground: Ground) -> Any:
+    """The first release."""
+    return play(release(small_spec(), poll_interval=1.0))
+
+
+def test_the_first_release_has_no_rival_and_is_promoted(ground: Ground, champion: Any) -> None:
+    assert str(champion.state) == "success"
+    assert state(champion, "rollout.shadow") == "skipped"
+    assert state(champion, "promote") == "success"
+    told = result(champion, "conclude")
+    assert (told["outcome"], told["version"], told["champion"]) == ("promoted", 1, 1)
+    record = Registry(ground.store, MODEL).get(1)
+    assert record.run is not None
+    assert record.run.run_id == champion.run_id
+    assert record.trained.signature.features[0] == "minute_of_day"
+
+
+def test_a_rival_proves_itself_in_shadow_and_canary(ground: Ground, champion: Any) -> None:
+    dag = release(small_spec(), poll_interval=1.0)
+    with Traffic(ground.endpoint, MODEL, month_of(2).head(3000), name="rival", rate=100) as traffic:
+        run = play(dag, {"overrides": {"training": {"rounds": 14}}})
+    assert str(run.state) == "success"
+    told = result(run, "conclude")
+    assert (told["outcome"], told["version"], told["champion"]) == ("promoted", 2, 2)
+    assert not traffic.failures
+    assert {"v1", "v2"} <= set(traffic.answers)
+    actions = [entry.action for _, entry in DeploymentLog(ground.store, MODEL).log.entries()]
+    assert actions == ["promote", "shadow", "canary", "promote"]
+
+
+def test_a_failed_gate_is_named_and_the_champion_stays(ground: Ground, champion: Any) -> None:
+    before = DeploymentLog(ground.store, MODEL).desired()
+    strict = {"evaluation": {"gates": [{"metric": "auc", "min": 0.99}]}}
+    run = play(release(small_spec()), {"overrides": strict})
+    assert str(run.state) == "failed"
+    assert state(run, "evaluate") == "failed"
+    assert state(run, "register") == "upstream_failed"
+    told = result(run, "conclude")
+    assert (told["outcome"], told["task"], told["gate"], told["limit"]) == (
+        "refused",
+        "evaluate",
+        "auc",
+        0.99,
+    )
+    assert 0.4 < told["value"] < 0.99
+    assert DeploymentLog(ground.store, MODEL).desired() == before
+
+
+def test_a_rival_without_traffic_is_never_promoted(ground: Ground, champion: Any) -> None:
+    before = DeploymentLog(ground.store, MODEL).champion()
+    hurried = {"rollout": {"shadow": {"max_duration": "3s"}}}
+    run = play(release(small_spec(), poll_interval=1.0), {"overrides": hurried})
+    assert str(run.state) == "failed"
+    told = result(run, "conclude")
+    assert told["task"] == "rollout.judge_shadow"
+    assert "INCONCLUSIVE" in told["reason"]
+    desired = DeploymentLog(ground.store, MODEL).desired()
+    assert (desired.mode, desired.champion) == ("champion", before)
+
+
+def test_an_unknown_override_is_one_clear_line(ground: Ground, champion: Any) -> None:
+    run = play(release(small_spec()), {"overrides": {"training": {"round": 3}}})
+    assert state(run, "begin") == "failed"
+    assert state(run, "snapshot") == "upstream_failed"
+
+
+def test_the_monitor_finds_drift_and_asks_for_retraining(ground: Ground, champion: Any) -> None:
+    warm = month_of(7).head(400).assign(temp=lambda frame: frame["temp"] + 40, distance=42, carrier="AA")
+    with Traffic(ground.endpoint, MODEL, warm, name="warm", rate=200):
+        pass
+    run = play(monitor(small_spec()))
+    assert str(run.state) == "success"
+    assert state(run, "reconcile") == "success"
+
+
+def test_rollback_goes_to_the_version_before(ground: Ground, champion: Any) -> None:
+    run = play(rollback(small_spec()), {"to": 1, "reason": "test"})
+    assert str(run.state) == "success"
+    told = result(run, "rollback")
+    assert (told["champion"], told["mode"]) == (1, "champion")
+    newest = DeploymentLog(ground.store, MODEL).log.newest()
+    assert newest is not None
+    assert newest[1].why == "test"
+
+
+def test_rollback_to_the_fallback_rule_and_back(ground: Ground, champion: Any) -> None:
+    assert result(play(rollback(small_spec()), {"fallback": True}), "rollback")["mode"] == "fallback"
+    assert result(play(rollback(small_spec())), "rollback")["mode"] == "champion"
+
+
+def test_rollback_to_an_unknown_version_fails_and_changes_nothing(ground: Ground, champion: Any) -> None:
+    before = DeploymentLog(ground.store, MODEL).desired()
+    run = play(rollback(small_spec()), {"to": 99})
+    assert str(run.state) == "failed"
+    assert DeploymentLog(ground.store, MODEL).desired() == before

@@ -1,0 +1,99 @@
+"""The shape of the template DAGs, as Airflow sees it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from airflow.sdk import DAG
+from airflow.sdk.exceptions import ParamValidationError
+
+from airflow_mlops.templates import lifecycle, monitor, release, rollback
+from tests.templates.conftest import small_spec
+
+
+@pytest.fixture(scope="module")
+def dags() -> dict[str, DAG]:
+    return {dag.dag_id: dag for dag in lifecycle(small_spec())}
+
+
+def test_lifecycle_makes_one_dag_for_each_purpose(dags: dict[str, DAG]) -> None:
+    assert set(dags) == {"flight_delay.release", "flight_delay.monitor", "flight_delay.rollback"}
+
+
+def test_release_runs_its_stages_in_order(dags: dict[str, DAG]) -> None:
+    order = [task.task_id for task in dags["flight_delay.release"].topological_sort()]
+    names = [
+        *("begin", "snapshot", "validate", "train", "evaluate", "register"),
+        *("rollout.shadow", "rollout.judge_shadow", "rollout.canary_50", "rollout.judge_canary_50"),
+        *("promote", "conclude"),
+    ]
+    assert [name for name in order if name in names] == names
+    assert set(order) == set(names)
+
+
+def test_conclude_is_the_teardown_of_begin(dags: dict[str, DAG]) -> None:
+    conclude = dags["flight_delay.release"].get_task("conclude")
+    assert conclude.is_teardown
+    assert dags["flight_delay.release"].get_task("begin").is_setup
+    assert "begin" in conclude.upstream_task_ids
+    assert set(conclude.tasks) >= {"snapshot", "validate", "rollout.judge_shadow", "promote"}
+
+
+def test_a_spec_without_shadow_has_no_shadow_task() -> None:
+    spec = small_spec()
+    spec = spec.model_copy(update={"rollout": spec.rollout.model_copy(update={"shadow": None})})
+    dag = release(spec)
+    assert [name for name in dag.task_ids if name.startswith("rollout.")] == [
+        "rollout.canary_50",
+        "rollout.judge_canary_50",
+    ]
+    assert dag.get_task("rollout.canary_50").upstream_task_ids >= {"register"}
+
+
+def test_release_listens_to_new_data_and_to_the_retrain_asset(dags: dict[str, DAG]) -> None:
+    condition = dags["flight_delay.release"].timetable.asset_condition  # type: ignore[attr-defined]
+    assert {asset.uri for asset in condition.objects} == {
+        "mlmodel://flight_delay/retrain",
+        "mldataset://flight_delay/",
+    }
+    retrain = dags["flight_delay.monitor"].get_task("request_retraining").outlets
+    assert [asset.uri for asset in retrain] == ["mlmodel://flight_delay/retrain"]
+
+
+@pytest.mark.parametrize(
+    "make,conf,word",
+    [
+        (release, {"since": "yesterday"}, "since"),
+        (release, {"overrides": {"trainings": {}}}, "trainings"),
+        (rollback, {"to": "three"}, "three"),
+        (rollback, {"to": 0}, "0"),
+        (monitor, {"window": "6 hours"}, "6 hours"),
+    ],
+)
+def test_a_conf_with_a_mistake_is_refused(make: Any, conf: dict[str, Any], word: str) -> None:
+    params = make(small_spec()).params
+    with pytest.raises(ParamValidationError, match=word):
+        params.update(conf)
+
+
+def test_every_param_explains_itself(dags: dict[str, DAG]) -> None:
+    for dag in dags.values():
+        for name in dag.params:
+            param = dag.params.get_param(name)
+            assert param.schema["title"], name
+            assert param.description, name
+
+
+def test_dags_survive_airflows_serialization(dags: dict[str, DAG]) -> None:
+    from airflow.serialization.serialized_objects import DagSerialization
+
+    for dag in dags.values():
+        DagSerialization.validate_schema(DagSerialization.to_dict(dag))
+
+
+def test_arguments_of_the_caller_win() -> None:
+    dag = release(small_spec(), schedule=None, tags=["mine"], default_args={"retries": 7})
+    assert dag.tags == {"mine"}
+    assert dag.get_task("train").retries == 7
+    assert dag.get_task("train").owner == "operations"

@@ -1,0 +1,125 @@
+"""A platform from the fields of a connection, or local; what it opens; what it never prints."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from airflow_mlops.core.errors import MlopsError, PlatformError
+from airflow_mlops.core.registry.deployments import NOTHING
+from airflow_mlops.core.serving.base import Endpoint
+from airflow_mlops.core.store.folder import FolderStore
+from airflow_mlops.core.store.s3 import S3Store
+from airflow_mlops.platform import DEFAULT_ENDPOINT, Platform
+
+HOME = Path("/home/of/mlops")
+
+
+def test_local_is_below_its_home() -> None:
+    platform = Platform.local(HOME)
+    assert platform.store_uri == str(HOME / "store")
+    assert platform.data_uri == str(HOME / "data")
+    assert platform.endpoint_url == DEFAULT_ENDPOINT == "http://127.0.0.1:8765"
+    assert platform.token is None
+
+
+def test_what_a_connection_leaves_open_is_local() -> None:
+    assert Platform.from_fields({}, home=HOME) == Platform.local(HOME)
+    assert Platform.from_fields({"store": "", "data": None, "trainer": ""}, home=HOME) == Platform.local(HOME)
+    platform = Platform.from_fields({"store": "s3://b/p", "endpoint": "https://models:8765/"}, home=HOME)
+    assert platform.store_uri == "s3://b/p"
+    assert platform.endpoint_url == "https://models:8765"
+    assert platform.data_uri == str(HOME / "data")
+
+
+@pytest.mark.parametrize(
+    "fields, says",
+    [
+        (
+            {"stores": "s3://b", "bucket": "b"},
+            "mlops connection has an unknown field; given bucket, stores; expected store, data, aws_conn_id",
+        ),
+        (
+            {"trainer": "sagemaker"},
+            "mlops connection names an unknown trainer; given sagemaker; expected local",
+        ),
+        (
+            {"endpoint": "models:8765"},
+            "endpoint of the mlops connection is no address; given models:8765; expected",
+        ),
+        ({"endpoint": "http://"}, "endpoint of the mlops connection is no address"),
+        ({"endpoint": "ftp://models"}, "endpoint of the mlops connection is no address"),
+        ({"endpoint": "http://[models"}, "endpoint of the mlops connection is no address"),
+    ],
+)
+def test_wrong_fields_are_named(fields: dict[str, str], says: str) -> None:
+    with pytest.raises(PlatformError) as caught:
+        Platform.from_fields(fields, home=HOME)
+    assert str(caught.value).startswith(says)
+
+
+def test_the_token_is_not_shown() -> None:
+    platform = Platform.from_fields({}, home=HOME, token="s3cret", s3=lambda: "client")
+    assert platform.token == "s3cret"
+    shown = f"{platform!r} {platform} {[platform]}"
+    assert "s3cret" not in shown
+    assert "client" not in shown
+
+
+def test_a_password_in_the_address_of_the_endpoint_is_refused_without_showing_it() -> None:
+    with pytest.raises(PlatformError, match="as password of the mlops connection") as caught:
+        Platform.from_fields({"endpoint": "http://me:s3cret@models:8765"}, home=HOME)
+    assert "s3cret" not in str(caught.value)
+
+
+def test_a_platform_can_not_be_changed() -> None:
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        Platform.local(HOME).token = "t"
+
+
+def test_it_opens_folders(tmp_path: Path) -> None:
+    (tmp_path / "data" / "a").mkdir(parents=True)
+    (tmp_path / "data" / "a" / "1.csv").write_text("x\n1\n")
+    platform = Platform.local(tmp_path)
+    store = platform.store()
+    assert isinstance(store, FolderStore)
+    store.create("k", b"v")
+    assert platform.store().read("k") == b"v"
+    assert [file.path for file in platform.data().list("a/*.csv")] == ["a/1.csv"]
+
+
+def test_the_s3_client_is_made_only_where_something_is_on_s3(tmp_path: Path) -> None:
+    made: list[str] = []
+
+    def client() -> Any:
+        made.append("client")
+        return "the client"
+
+    platform = Platform(store_uri="s3://b/p", data_uri=str(tmp_path), s3=client)
+    assert made == []
+    platform.data()
+    assert made == []
+    assert isinstance(platform.store(), S3Store)
+    assert made == ["client"]
+
+
+def test_the_endpoint_is_that_of_the_model(tmp_path: Path) -> None:
+    platform = Platform(
+        store_uri=str(tmp_path), data_uri=str(tmp_path), endpoint_url="http://127.0.0.1:1", token="s3cret"
+    )
+    endpoint = platform.endpoint("orders")
+    assert isinstance(endpoint, Endpoint)
+    assert endpoint.url == "http://127.0.0.1:1/endpoints/orders/invocations"
+    assert "s3cret" not in repr(endpoint)
+    assert NOTHING.number == 0
+
+
+def test_a_store_that_can_not_be_opened_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    for uri in (str(tmp_path / "file"), "gs://bucket/prefix", "s3://"):
+        with pytest.raises(MlopsError) as caught:
+            Platform(store_uri=uri, data_uri=str(tmp_path)).store()
+        assert len(str(caught.value).splitlines()) == 1
