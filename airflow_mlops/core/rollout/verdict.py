@@ -6,9 +6,11 @@ from typing import Literal
 
 from airflow_mlops.core.gates import GateResult
 from airflow_mlops.core.record import Record
+from airflow_mlops.spec import Stage
+
+__all__ = ["Decision", "Stage", "Verdict"]
 
 Decision = Literal["PROMOTE", "ROLLBACK", "CONTINUE", "INCONCLUSIVE"]
-Stage = Literal["shadow", "canary"]
 
 
 class Verdict(Record):
@@ -25,6 +27,9 @@ class Verdict(Record):
         what it is about, so that it can't be shown for another version, run or share of the traffic.
     :param needed: how many more of the challenger's requests would decide the undecided gates, as far as that can
         be told.
+    :param slices: the gates of the slices that failed, or, while none does, of the one nearest to its limit.
+    :param held: whether somebody, or the end of an undecided stage, holds the rollout where it is.
+    :param picture: reference of the picture of the evidence over time, an SVG in the store.
     """
 
     stage: Stage
@@ -34,6 +39,9 @@ class Verdict(Record):
     counts: dict[str, int]
     alpha: float
     needed: int | None = None
+    slices: tuple[GateResult, ...] = ()
+    held: bool = False
+    picture: str | None = None
     version: int | None = None
     run: str | None = None
     deployment: int | None = None
