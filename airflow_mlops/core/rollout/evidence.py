@@ -48,7 +48,7 @@ def gather(gate: Gate, scale: Scale, stage: Stage, answers: Answers, truth: Trut
     :param weight: the challenger's share of the traffic; outside (0, 1) the share that was seen is taken.
     """
     outcome, known = _outcomes(gate, scale, answers, truth)
-    if stage == "shadow":
+    if stage != "canary":
         compared = _same_requests(answers, outcome, known)
     else:
         compared = _same_time(answers, outcome, known, weight)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from airflow_mlops.core.rollout.gating import Judged
     from airflow_mlops.core.rollout.observations import Answers
     from airflow_mlops.core.serving.capture import CaptureRecord, GroundTruth
-    from airflow_mlops.spec import Canary, Rollout, Shadow
+    from airflow_mlops.spec import Canary, Replay, Rollout, Shadow
 
 __all__ = ["check_gates", "judge"]
 
@@ -68,12 +68,12 @@ def judge(
         judge_gate(gate, gather(gate, scale_of(gate, objective), stage, answers, truth, weight), levels)
         for gate in section.gates
     ]
-    over = window.now - window.started >= section.max_duration.total_seconds()
+    over = _is_over(section, window.now - window.started)
     return _verdict(stage, section, judged, counts, over, rollout.alpha)
 
 
-def _section(stage: Stage, rollout: Rollout, champion: int, challenger: int) -> Shadow | Canary:
-    section = rollout.shadow if stage == "shadow" else rollout.canary
+def _section(stage: Stage, rollout: Rollout, champion: int, challenger: int) -> Replay | Shadow | Canary:
+    section: Replay | Shadow | Canary | None = getattr(rollout, stage)
     if section is None:
         raise SpecError(f"rollout has no {stage} stage", remedy=f"add rollout.{stage} to the spec")
     if champion == challenger:
@@ -81,6 +81,12 @@ def _section(stage: Stage, rollout: Rollout, champion: int, challenger: int) -> 
             "a version can't be judged against itself", given=f"champion and challenger {champion}"
         )
     return section
+
+
+def _is_over(section: Replay | Shadow | Canary, elapsed: float) -> bool:
+    """Whether nothing more will come; ``elapsed`` in seconds. A replay has all its answers from the start."""
+    longest = getattr(section, "max_duration", None)
+    return longest is None or elapsed >= longest.total_seconds()
 
 
 def _count_samples(stage: Stage, answers: Answers, counts: Counter[str]) -> None:
@@ -96,7 +102,7 @@ def _count_samples(stage: Stage, answers: Answers, counts: Counter[str]) -> None
 
 def _verdict(
     stage: Stage,
-    section: Shadow | Canary,
+    section: Replay | Shadow | Canary,
     judged: Sequence[Judged],
     counts: Counter[str],
     over: bool,
@@ -104,11 +110,12 @@ def _verdict(
 ) -> Verdict:
     lacking = max(0, section.min_samples - counts["samples"])
     decision = _decide(judged, lacking, over)
-    needed = _needed(judged, lacking) if decision == "CONTINUE" else None
+    undecided = decision == "CONTINUE" or (stage == "replay" and decision == "INCONCLUSIVE")
+    needed = _needed(judged, lacking) if undecided else None
     return Verdict(
         stage=stage,
         decision=decision,
-        reason=_reason(decision, judged, counts["samples"], section.min_samples, needed),
+        reason=_reason(stage, decision, judged, counts["samples"], section.min_samples, needed),
         gates=tuple(one.result for one in judged),
         counts={name: number for name, number in sorted(counts.items()) if number or name in _ALWAYS},
         alpha=alpha,
@@ -132,7 +139,7 @@ def _needed(judged: Sequence[Judged], lacking: int) -> int | None:
 
 
 def _reason(
-    decision: Decision, judged: Sequence[Judged], samples: int, least: int, needed: int | None
+    stage: Stage, decision: Decision, judged: Sequence[Judged], samples: int, least: int, needed: int | None
 ) -> str:
     results = [one.result for one in judged]
     if decision == "ROLLBACK":
@@ -142,6 +149,7 @@ def _reason(
     missing = [result.reason for result in results if not result.passed]
     if samples < least:
         missing.insert(0, f"{samples} of at least {least} samples")
-    head = "the longest duration is over" if decision == "INCONCLUSIVE" else "not decided yet"
+    over = "the captured requests do not decide" if stage == "replay" else "the longest duration is over"
+    head = over if decision == "INCONCLUSIVE" else "not decided yet"
     more = f"; about {needed} more requests of the challenger may decide" if needed else ""
     return f"{head}: {'; '.join(missing)}{more}"

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from airflow_mlops.core.serving.capture import CaptureRecord
 
 #: The role in which the challenger answers in each stage.
-_CHALLENGER_ROLE = {"shadow": "shadow", "canary": "challenger"}
+_CHALLENGER_ROLE = {"replay": "shadow", "shadow": "shadow", "canary": "challenger"}
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,8 @@ def require_proof(
     """Check that the verdicts prove every stage of the spec, in order, and nothing else.
 
     A verdict names the entry of the deployment log that gave the challenger its place; that entry says which
-    version, run and share of the traffic were judged. So no verdict counts twice, or for something else.
+    version, run and share of the traffic were judged. So no verdict counts twice, or for something else. A replay
+    gives no place and has no entry: version and run are what it is about.
 
     :param entries: of the deployment log, with their numbers.
     :raises GateFailed: naming what was shown and what is wanted.
@@ -48,6 +49,8 @@ def _shown(verdict: Verdict, places: Mapping[int, Deployment], version: int, run
         return f"{verdict.stage} of version {verdict.version}"
     if verdict.run != run:
         return f"{verdict.stage} of run {verdict.run}"
+    if verdict.stage == "replay":
+        return "replay" if verdict.deployment is None else "replay with a place in the traffic"
     entry = places.get(verdict.deployment or 0)
     if entry is None or (entry.action, entry.challenger, entry.run) != (verdict.stage, version, run):
         return f"{verdict.stage} without its entry in the deployment log"
@@ -55,4 +58,4 @@ def _shown(verdict: Verdict, places: Mapping[int, Deployment], version: int, run
 
 
 def _in_words(stage: Stage, weight: float) -> str:
-    return stage if stage == "shadow" else f"{stage} at {weight:g}"
+    return f"{stage} at {weight:g}" if stage == "canary" else stage

@@ -65,10 +65,16 @@ def check_gates(rollout: Rollout, objective: Objective | None = None) -> None:
     :param objective: of the model; without it, what depends on it is not checked.
     :raises SpecError: naming the gate, what is wrong with it and what to do.
     """
-    for stage in ("shadow", "canary"):
+    for stage in ("replay", "shadow", "canary"):
         section = getattr(rollout, stage)
         for number, gate in enumerate(section.gates if section else ()):
-            _check(gate, f"rollout.{stage}.gates.{number}", objective)
+            place = f"rollout.{stage}.gates.{number}"
+            if stage == "replay" and gate.metric == "latency":
+                raise SpecError(
+                    f"{place}: latency can't be judged in replay: no traffic passed",
+                    remedy="put it under rollout.shadow",
+                )
+            _check(gate, place, objective)
 
 
 def _check(gate: Gate, place: str, objective: Objective | None) -> None:
