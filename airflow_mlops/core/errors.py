@@ -119,6 +119,21 @@ class DeploymentConflict(MlopsError):
     """Another release holds the challenger's place."""
 
 
+class RolloutHeld(DeploymentConflict):
+    """Somebody holds the rollout where it is: nothing moves on before it is resumed.
+
+    :param stage: where the challenger is.
+    :param version: the challenger.
+    """
+
+    def __init__(
+        self, problem: str, *, stage: str, version: int, given: object = None, remedy: str | None = None
+    ) -> None:
+        super().__init__(problem, given=given, remedy=remedy)
+        self.stage = stage
+        self.version = version
+
+
 class DeploymentFailed(MlopsError):
     """The endpoint does not serve what was asked of it."""
 

@@ -2,69 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timedelta
-from typing import Literal
 
 from airflow_mlops.core.errors import DeploymentConflict, LogConflict, RegistryError, SpecError
-from airflow_mlops.core.record import Record, utc_now
+from airflow_mlops.core.record import utc_now
+from airflow_mlops.core.registry.conflicts import (
+    require_free,
+    require_in_place,
+    require_live,
+    require_not_held,
+    require_rival,
+    require_rollout,
+)
+from airflow_mlops.core.registry.deployment import (
+    NOTHING,
+    Action,
+    Deployment,
+    Desired,
+    Mode,
+    effective,
+    is_live,
+)
 from airflow_mlops.core.registry.version import ModelVersion
 from airflow_mlops.core.store import Log, Store
 
-Action = Literal["shadow", "canary", "promote", "rollback", "fallback"]
-Mode = Literal["champion", "shadow", "canary", "fallback"]
-
-
-class Deployment(Record):
-    """One decision about the traffic of a model.
-
-    :param champion: version that answers, None when only the fallback rule may.
-    :param challenger: version in shadow or canary.
-    :param weight: the challenger's share of live requests, 0 in shadow.
-    :param lease_until: when the challenger's place ends by itself.
-    :param run: key of the Airflow run that holds the challenger's place.
-    """
-
-    action: Action
-    champion: int | None
-    challenger: int | None = None
-    weight: float = 0.0
-    lease_until: datetime | None = None
-    who: str
-    why: str
-    run: str | None = None
-    at: datetime
-
-
-class Desired(Record):
-    """What an endpoint should serve: the newest entry of the log, its lease considered.
-
-    :param number: the entry's number in the log; 0 when nothing was ever deployed.
-    """
-
-    number: int
-    mode: Mode
-    champion: int | None
-    challenger: int | None = None
-    weight: float = 0.0
-
-
-NOTHING = Desired(number=0, mode="fallback", champion=None)
-
-
-def effective(number: int, entry: Deployment, now: datetime) -> Desired:
-    """What ``entry`` asks for at ``now``: an expired lease means the champion alone."""
-    if entry.action == "fallback" or (entry.champion is None and entry.challenger is None):
-        return Desired(number=number, mode="fallback", champion=None)
-    if not _is_live(entry, now) or entry.action not in ("shadow", "canary"):
-        return Desired(number=number, mode="champion", champion=entry.champion)
-    return Desired(
-        number=number,
-        mode="shadow" if entry.action == "shadow" else "canary",
-        champion=entry.champion,
-        challenger=entry.challenger,
-        weight=entry.weight,
-    )
+__all__ = ["NOTHING", "Action", "Deployment", "DeploymentLog", "Desired", "Mode", "effective"]
 
 
 class DeploymentLog:
@@ -89,6 +52,15 @@ class DeploymentLog:
         """The version that answers now, None when there is none."""
         return self.desired().champion
 
+    def backwards(self) -> Iterator[tuple[int, Deployment]]:
+        """The entries with their numbers, newest first, each read when it is asked for."""
+        newest = self.log.newest()
+        if newest is None:
+            return
+        yield newest
+        for number in range(newest[0] - 1, 0, -1):
+            yield number, self.log.read(number)
+
     def challenge(
         self, challenger: int, *, weight: float, lease: timedelta, who: str, why: str, run: str
     ) -> int:
@@ -97,8 +69,9 @@ class DeploymentLog:
         A retry keeps the lease of its first try, as long as that is not over.
 
         :raises DeploymentConflict: if another run's challenger holds the place and its lease is not over, if
-            somebody took this run's challenger out, if ``challenger`` is the champion, or if the fallback
-            rule answers.
+            somebody took this run's challenger out, if ``challenger`` is the champion, if the fallback rule
+            answers, or if a hold of this run's challenger ran out.
+        :raises RolloutHeld: while this run's challenger is held in another stage, or at another weight.
         :raises RegistryError: if there is no such version, or no champion to compare it with.
         :raises SpecError: if ``weight`` is no share below 1.
         """
@@ -114,11 +87,12 @@ class DeploymentLog:
             if current is None or current.champion is None:
                 raise RegistryError(f"{self.model} has no champion to compare version {challenger} with")
             self._require_not_dismissed(current, run)
-            self._require_free(current, run, now)
-            self._require_rival(current, challenger)
+            require_free(self.model, current, run, now)
+            require_rival(self.model, current, challenger)
             asked = (current.run, current.action, current.challenger, current.weight)
-            if asked == (run, action, challenger, weight) and _is_live(current, now):
+            if asked == (run, action, challenger, weight) and is_live(current, now):
                 return None
+            require_not_held(self.model, current, run, now)
             return Deployment(
                 action=action,
                 champion=current.champion,
@@ -140,6 +114,7 @@ class DeploymentLog:
 
         :raises DeploymentConflict: if ``version`` is not the challenger that this run has in place, or its
             lease is over.
+        :raises RolloutHeld: while it is held.
         :raises RegistryError: if there is no such version.
         """
         self._require_version(version)
@@ -149,7 +124,8 @@ class DeploymentLog:
             if current is not None and current.champion is not None:
                 if current.champion == version and self._promoted(version, run):
                     return None
-                self._require_in_place(current, version, run, now)
+                require_in_place(self.model, current, version, run, now)
+                require_not_held(self.model, current, run, now)
             return Deployment(action="promote", champion=version, who=who, why=why, run=run, at=now)
 
         return self._append(decide)[0]
@@ -166,6 +142,55 @@ class DeploymentLog:
 
         number, written = self._append(decide)
         return number if written else None
+
+    def hold(self, *, lease: timedelta, who: str, why: str, run: str, challenger: int | None = None) -> int:
+        """Keep the challenger where it is until somebody resumes or aborts, or ``lease`` is over.
+
+        While it is held, nothing changes: the first hold stays.
+
+        :param run: of who decides: the challenger's own, or another one.
+        :param challenger: the only version to hold; None for any.
+        :raises DeploymentConflict: if there is no challenger, or its place is over.
+        """
+        return self._mark(True, lease, who, why, run, challenger)
+
+    def resume(self, *, lease: timedelta, who: str, why: str, run: str, challenger: int | None = None) -> int:
+        """Let a held rollout go on for as long as ``lease``; what is not held goes on as it did.
+
+        :raises DeploymentConflict: if there is no challenger, or its place is over.
+        """
+        return self._mark(False, lease, who, why, run, challenger)
+
+    def _mark(
+        self, held: bool, lease: timedelta, who: str, why: str, run: str, challenger: int | None
+    ) -> int:
+        def decide(current: Deployment | None) -> Deployment | None:
+            if any(entry.control == run for _, entry in self.log.entries()):
+                return None
+            now = utc_now()
+            place = require_rollout(self.model, current, challenger)
+            require_live(self.model, place, now)
+            if place.held == held:
+                return None
+            control = None if run == place.run else run
+            changes = {"held": held, "lease_until": now + lease, "who": who, "why": why, "at": now}
+            return place.model_copy(update={**changes, "control": control})
+
+        return self._append(decide)[0]
+
+    def abort(self, *, who: str, why: str, run: str) -> int:
+        """Take the challenger out, whoever brought it in: the champion alone.
+
+        :raises DeploymentConflict: if there is no challenger.
+        """
+
+        def decide(current: Deployment | None) -> Deployment | None:
+            if self._decided("rollback", run):
+                return None
+            champion = require_rollout(self.model, current).champion
+            return Deployment(action="rollback", champion=champion, who=who, why=why, run=run, at=utc_now())
+
+        return self._append(decide)[0]
 
     def rollback(self, *, to: int | None, who: str, why: str, run: str) -> int:
         """Go back to version ``to``, or to the champion before the present one. Ends any shadow or canary.
@@ -240,14 +265,6 @@ class DeploymentLog:
             )
         return version
 
-    def _require_free(self, current: Deployment, run: str, now: datetime) -> None:
-        if current.run != run and _is_live(current, now):
-            raise DeploymentConflict(
-                f"version {current.challenger} of {self.model} is in {current.action} by {current.run}",
-                given=f"another challenger by {run}",
-                remedy="wait for that release, or roll it back",
-            )
-
     def _require_not_dismissed(self, current: Deployment, run: str) -> None:
         if current.run != run and any(entry.run == run for _, entry in self.log.entries()):
             raise DeploymentConflict(
@@ -255,37 +272,6 @@ class DeploymentLog:
                 given=f"{current.action} by {current.who}: {current.why}",
                 remedy="start a new release",
             )
-
-    def _require_rival(self, current: Deployment, challenger: int) -> None:
-        if current.action == "fallback":
-            raise DeploymentConflict(
-                f"{self.model} is on its fallback rule: nothing to compare version {challenger} with",
-                given=f"fallback by {current.who}: {current.why}",
-                remedy="roll back to a version first",
-            )
-        if current.champion == challenger:
-            raise DeploymentConflict(
-                f"version {challenger} of {self.model} is the champion already",
-                given=f"{current.action} by {current.who}: {current.why}",
-                expected="another version as challenger",
-            )
-
-    def _require_in_place(self, current: Deployment, version: int, run: str, now: datetime) -> None:
-        if (current.run, current.challenger) == (run, version):
-            if _is_live(current, now):
-                return
-            problem = (
-                f"the place of version {version} of {self.model} ended at {current.lease_until:%F %T %Z}"
-            )
-        elif current.action == "fallback":
-            problem = f"{self.model} is on its fallback rule: version {version} was compared with nothing"
-        else:
-            problem = f"version {version} of {self.model} is not the challenger of {run}"
-        raise DeploymentConflict(
-            problem,
-            given=f"newest entry {current.action} by {current.who}: {current.why}",
-            remedy="start a new release, or roll back to the version by its number",
-        )
 
     def _append(self, decide: Callable[[Deployment | None], Deployment | None]) -> tuple[int, bool]:
         """Append what ``decide`` makes of the newest entry, anew whenever another writer was faster.
@@ -302,11 +288,6 @@ class DeploymentLog:
                 return self.log.append(entry, after=number), True
             except LogConflict:
                 continue
-
-
-def _is_live(entry: Deployment, now: datetime) -> bool:
-    """Whether a challenger has its place."""
-    return entry.challenger is not None and (entry.lease_until is None or now < entry.lease_until)
 
 
 def _standing(entries: Iterable[Deployment]) -> list[int]:
