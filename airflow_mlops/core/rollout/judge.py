@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from airflow_mlops.core.errors import SpecError
@@ -35,6 +35,7 @@ def judge(
     started: datetime,
     now: datetime,
     weight: float = 0.0,
+    paused: timedelta = timedelta(0),
 ) -> Verdict:
     """Decide about one stage of a rollout from all that was captured since it started.
 
@@ -47,6 +48,7 @@ def judge(
     :param started: when the stage (in canary: this step of it) started; earlier answers don't count.
     :param now: the time of the judgement; later answers don't count yet.
     :param weight: in canary, the challenger's share of the traffic.
+    :param paused: time since the start that does not count for the longest duration.
     :raises SpecError: if the spec has no such stage or a gate that can't be judged on live traffic
         (:func:`check_gates`), or if champion and challenger are the same version.
     """
@@ -68,7 +70,7 @@ def judge(
         judge_gate(gate, gather(gate, scale_of(gate, objective), stage, answers, truth, weight), levels)
         for gate in section.gates
     ]
-    over = _is_over(section, window.now - window.started)
+    over = _is_over(section, window.now - window.started - paused.total_seconds())
     return _verdict(stage, section, judged, counts, over, rollout.alpha)
 
 
