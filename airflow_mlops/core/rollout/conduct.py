@@ -12,7 +12,9 @@ from airflow_mlops.core.evaluation import gating
 from airflow_mlops.core.record import utc_now
 from airflow_mlops.core.registry.deployments import Deployment, DeploymentLog, Desired
 from airflow_mlops.core.registry.versions import Registry
+from airflow_mlops.core.rollout.holding import JUDGE, awaits_person, under_hold
 from airflow_mlops.core.rollout.judge import check_gates, judge
+from airflow_mlops.core.rollout.placement import Placement, out_of_place, placement
 from airflow_mlops.core.rollout.proof import require_proof
 from airflow_mlops.core.rollout.verdict import Stage, Verdict
 from airflow_mlops.core.serving.ground_truth import read_ground_truth
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
     from airflow_mlops.core.serving.base import Endpoint
     from airflow_mlops.core.store import Store
     from airflow_mlops.core.training.artifact import TrainedModel
-    from airflow_mlops.spec import Canary, ModelSpec, Shadow
+    from airflow_mlops.spec import ModelSpec
 
 #: A challenger's place outlives its stage by this much, so that the judge's last word still finds it there.
 LEASE_SLACK = timedelta(minutes=30)
@@ -96,12 +98,12 @@ class Conductor:
             return None
         if newest.action != "fallback" and newest.champion == version and self.has_promoted(version):
             return None
-        stage = self._stage("canary" if weight else "shadow")
+        lease = self._lease(weight)
         share = f"{weight:.0%} of the traffic" if weight else "a copy of the traffic"
         self.log.challenge(
             version,
             weight=weight,
-            lease=stage.max_duration + LEASE_SLACK,
+            lease=lease,
             who=self.who,
             why=f"version {version} gets {share}",
             run=self.run,
@@ -115,12 +117,13 @@ class Conductor:
     def assess(self, stage: Stage, version: int, now: datetime | None = None) -> Verdict:
         """The judge's word on this run's challenger, from the traffic since it got its place.
 
-        A challenger that somebody else took out, or that is in another stage, gets ROLLBACK with the reason.
+        A challenger that somebody else took out, that is in another stage, or whose hold ran out gets ROLLBACK with
+        the reason. While it is held, everything but ROLLBACK is CONTINUE.
         """
-        newest = self.log.log.newest()
-        number, entry = newest if newest else (None, None)
-        why_not = self._out_of_place(entry, stage, version)
-        if entry is None or entry.champion is None or why_not:
+        now = now or utc_now()
+        place = placement(self.log.backwards(), now)
+        why_not = out_of_place(place, stage, version, self.run, now)
+        if place is None or place.entry.champion is None or why_not:
             verdict = Verdict(
                 stage=stage,
                 decision="ROLLBACK",
@@ -130,19 +133,30 @@ class Conductor:
                 alpha=self.spec.rollout.alpha,
             )
         else:
-            verdict = judge(
-                stage,
-                self.spec.rollout,
-                self.spec.training.objective,
-                self.endpoint.captures(entry.at),
-                read_ground_truth(self.store, self.spec.name, entry.at),
-                champion=entry.champion,
-                challenger=version,
-                started=entry.at,
-                now=now or utc_now(),
-                weight=entry.weight,
-            )
+            verdict = under_hold(self._judge(stage, place, place.entry.champion, version, now), place)
+        number = place.number if place else None
         return verdict.model_copy(update={"version": version, "run": self.run, "deployment": number})
+
+    def await_person(self, verdict: Verdict) -> Verdict:
+        """Hold this run's challenger where the spec wants a person to decide about an undecided stage.
+
+        :param verdict: what :meth:`assess` said.
+        :returns: what it says after that; ``verdict`` itself where nobody is waited for.
+        """
+        if verdict.version is None or not awaits_person(self.spec.rollout, verdict):
+            return verdict
+        try:
+            self.log.hold(
+                lease=self.spec.rollout.max_hold,
+                who=JUDGE,
+                why=verdict.reason,
+                run=self.run,
+                challenger=verdict.version,
+            )
+            self.reconcile()
+        except DeploymentConflict:
+            pass  # somebody took it out, or its place ended, meanwhile: now the judge says so
+        return self.assess(verdict.stage, verdict.version)
 
     def promote(self, version: int, verdicts: Sequence[Verdict]) -> Desired:
         """Make ``version`` the champion, if it is the first one or every stage of the spec said PROMOTE.
@@ -171,6 +185,35 @@ class Conductor:
         Called at the end of every release: after a promotion it changes nothing.
         """
         self.log.withdraw(who=self.who, why=why, run=self.run)
+        return self.reconcile()
+
+    def hold(self, why: str) -> Desired:
+        """Keep the rollout where it is until somebody resumes or aborts it, at most for the spec's ``max_hold``.
+
+        Whoever's rollout it is; a failed gate still ends it. Holding what is held changes nothing.
+
+        :raises DeploymentConflict: if no rollout is in progress.
+        """
+        self.log.hold(lease=self.spec.rollout.max_hold, who=self.who, why=why, run=self.run)
+        return self.reconcile()
+
+    def resume(self, why: str) -> Desired:
+        """Let a held rollout go on: its stage gets its longest duration anew and keeps its evidence.
+
+        :raises DeploymentConflict: if no rollout is in progress, or the hold is over.
+        """
+        entry = self._newest()
+        # Without a challenger the log refuses anyway.
+        lease = self._lease(entry.weight) if entry and entry.challenger is not None else timedelta(0)
+        self.log.resume(lease=lease, who=self.who, why=why, run=self.run)
+        return self.reconcile()
+
+    def abort(self, why: str) -> Desired:
+        """End the rollout, whoever's it is: the champion alone; its release is refused.
+
+        :raises DeploymentConflict: if no rollout is in progress.
+        """
+        self.log.abort(who=self.who, why=f"aborted: {why}", run=self.run)
         return self.reconcile()
 
     def rollback(self, *, to: int | None, fallback: bool, why: str) -> Desired:
@@ -205,14 +248,31 @@ class Conductor:
                 if self.log.desired() == desired:
                     raise
 
-    def _stage(self, stage: Stage) -> Shadow | Canary:
-        section = self.spec.rollout.shadow if stage == "shadow" else self.spec.rollout.canary
+    def _judge(self, stage: Stage, place: Placement, champion: int, version: int, now: datetime) -> Verdict:
+        return judge(
+            stage,
+            self.spec.rollout,
+            self.spec.training.objective,
+            self.endpoint.captures(place.started),
+            read_ground_truth(self.store, self.spec.name, place.started),
+            champion=champion,
+            challenger=version,
+            started=place.started,
+            now=now,
+            weight=place.entry.weight,
+            paused=place.paused,
+        )
+
+    def _lease(self, weight: float) -> timedelta:
+        """How long a challenger may stay at ``weight``."""
+        stage: Stage = "canary" if weight else "shadow"
+        section = self.spec.rollout.canary if weight else self.spec.rollout.shadow
         if section is None:
             raise DeploymentConflict(
                 f"the spec of {self.spec.name} has no {stage} stage",
                 remedy=f"add rollout.{stage} to the spec",
             )
-        return section
+        return section.max_duration + LEASE_SLACK
 
     def _newest(self) -> Deployment | None:
         newest = self.log.log.newest()
@@ -239,13 +299,3 @@ class Conductor:
                 given=f"fallback by {entry.who}: {entry.why}",
                 remedy=f"roll back to a champion first, for example to version {entry.champion}",
             )
-
-    def _out_of_place(self, entry: Deployment | None, stage: Stage, version: int) -> str:
-        """Why ``version`` can't be judged in ``stage``; empty when it can."""
-        if entry is None:
-            return f"version {version} is not the challenger: nothing is deployed"
-        if entry.run != self.run or entry.challenger != version:
-            return f"version {version} is not the challenger any more: {entry.action} by {entry.who}: {entry.why}"
-        if entry.action != stage:
-            return f"version {version} is in {entry.action}, not in {stage}"
-        return ""
