@@ -228,6 +228,14 @@ class Replay(Section):
     min_samples: int = Field(1000, ge=1, description="Least number of paired requests before a pass.")
     gates: tuple[Gate, ...] = Field(min_length=1)
 
+    @model_validator(mode="after")
+    def _reachable(self) -> Replay:
+        if self.min_samples > self.max_requests:
+            raise ValueError(
+                f"min_samples is above max_requests ({self.max_requests}), so that nothing would ever pass"
+            )
+        return self
+
 
 Stage = Literal["replay", "shadow", "canary"]
 

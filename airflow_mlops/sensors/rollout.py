@@ -7,17 +7,18 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow.sdk.configuration import conf
 
-from airflow_mlops.core.errors import EndpointError, GateFailed, MlopsError
+from airflow_mlops.core.errors import EndpointError, MlopsError
 from airflow_mlops.operators.base import MlopsOperator, Work
+from airflow_mlops.operators.judging import JudgingOperator
 from airflow_mlops.operators.rollout import number_of
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from airflow_mlops.core.rollout.verdict import Stage, Verdict
+    from airflow_mlops.core.rollout.verdict import Stage
 
 
-class RolloutSensor(MlopsOperator):
+class RolloutSensor(JudgingOperator):
     """Wait for the verdict on the challenger of this run; deferred, so waiting holds no worker.
 
     Succeeds only on PROMOTE. A failed gate, an undecided one at the end of the longest duration, a challenger that
@@ -31,7 +32,6 @@ class RolloutSensor(MlopsOperator):
     """
 
     template_fields = (*MlopsOperator.template_fields, "version")
-    ui_color = "#fdf3d8"
 
     def __init__(
         self, *, stage: Stage, version: Any, poll_interval: float | None = None, **kwargs: Any
@@ -87,25 +87,3 @@ class RolloutSensor(MlopsOperator):
             return self.settle(self.prepare(context), Verdict.model_validate(event["verdict"]), context)
         except MlopsError as error:
             raise self.refuse(error, context) from None
-
-    def settle(self, work: Work, verdict: Verdict, context: Context) -> dict[str, Any]:
-        """Keep the verdict, and fail on everything but PROMOTE."""
-        from airflow_mlops.core.lineage.stages import judge_lineage
-        from airflow_mlops.core.store.results import keep
-
-        self.declare(lambda: judge_lineage(work.spec.name, verdict, work.store.uri))
-        small = {
-            "ref": keep(work.store, verdict),
-            "decision": verdict.decision,
-            "stage": verdict.stage,
-            "reason": verdict.reason,
-        }
-        context["ti"].xcom_push(key="verdict", value=small)
-        if verdict.decision != "PROMOTE":
-            failed = tuple(one for one in verdict.gates if not one.passed)
-            raise GateFailed(
-                f"{verdict.decision} in {verdict.stage}: {verdict.reason}",
-                gates=tuple(sorted(failed, key=lambda one: one.outcome != "fail")),
-            )
-        self.progress(f"PROMOTE in {verdict.stage}: {verdict.reason}")
-        return small

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from airflow_mlops.core.serving.loading import LoadedVersion, Rows
+from airflow_mlops.core.serving.loading import Answering, LoadedVersion, Rows
 
 #: Most rows of one call, unless a single request has more.
 MAX_ROWS = 64
@@ -71,13 +71,12 @@ class Batcher:
         if not batch:
             self._running = False
             return
-        rows = _joined(batch)
         loop = asyncio.get_running_loop()
-        if self._version.inline and len(rows) <= MAX_ROWS:
-            _settle(batch, self._call(batch, rows))
+        if self._version.inline and sum(len(one.rows) for one in batch) <= MAX_ROWS:
+            _settle(batch, self._call(batch))
             loop.call_soon(self._step)
             return
-        call = loop.run_in_executor(self._thread, self._call, batch, rows)
+        call = loop.run_in_executor(self._thread, self._call, batch)
         timer = loop.call_later(CALL_TIMEOUT, self._give_up, batch)
         call.add_done_callback(lambda done: self._finish(batch, done, timer))
 
@@ -109,40 +108,46 @@ class Batcher:
             _settle(batch, done.result())
         self._step()
 
-    def _call(self, batch: list[_Waiting], rows: Rows) -> list[Outcome]:
-        """The outcome for each request. If the whole batch fails, each is asked alone: one does not fail
-        another.
-        """
-        whole = self._predict(rows)
-        if isinstance(whole, Exception) and len(batch) > 1:
-            return [self._predict(one.rows) for one in batch]
-        if isinstance(whole, Exception):
-            return [whole]
-        outcomes: list[Outcome] = []
-        start = 0
-        for one in batch:
-            outcomes.append(whole[start : start + len(one.rows)])
-            start += len(one.rows)
-        return outcomes
+    def _call(self, batch: list[_Waiting]) -> list[Outcome]:
+        return answer_each(self._version.model, [one.rows for one in batch])
 
-    def _predict(self, rows: Rows) -> Outcome:
-        try:
-            values = [float(value) for value in self._version.model.predict(rows)]
-        except Exception as error:  # whatever a model raises is its failure, and its alone
-            return ModelError(f"{type(error).__name__}: {error}")
-        if len(values) != len(rows):
-            return ModelError(f"returned {len(values)} numbers for {len(rows)} rows")
-        if not all(map(math.isfinite, values)):
-            return ModelError("returned a number that is not finite")
-        return values
+
+def answer_each(model: Answering, requests: Sequence[Rows]) -> list[Outcome]:
+    """The outcome for each request of checked rows, from one call of the model.
+
+    If the whole call fails, each is asked alone: one does not fail another.
+    """
+    whole = _predict(model, _joined(requests))
+    if isinstance(whole, Exception) and len(requests) > 1:
+        return [_predict(model, rows) for rows in requests]
+    if isinstance(whole, Exception):
+        return [whole]
+    outcomes: list[Outcome] = []
+    start = 0
+    for rows in requests:
+        outcomes.append(whole[start : start + len(rows)])
+        start += len(rows)
+    return outcomes
+
+
+def _predict(model: Answering, rows: Rows) -> Outcome:
+    try:
+        values = [float(value) for value in model.predict(rows)]
+    except Exception as error:  # whatever a model raises is its failure, and its alone
+        return ModelError(f"{type(error).__name__}: {error}")
+    if len(values) != len(rows):
+        return ModelError(f"returned {len(values)} numbers for {len(rows)} rows")
+    if not all(map(math.isfinite, values)):
+        return ModelError("returned a number that is not finite")
+    return values
 
 
 def _overdue() -> ModelError:
     return ModelError(f"has not answered for {CALL_TIMEOUT:g} s", CALL_TIMEOUT)
 
 
-def _joined(batch: Sequence[_Waiting]) -> Rows:
-    return batch[0].rows if len(batch) == 1 else [row for one in batch for row in one.rows]
+def _joined(requests: Sequence[Rows]) -> Rows:
+    return requests[0] if len(requests) == 1 else [row for rows in requests for row in rows]
 
 
 def _settle(batch: Sequence[_Waiting], outcomes: Sequence[Outcome]) -> None:

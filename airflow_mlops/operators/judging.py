@@ -1,0 +1,41 @@
+"""What every task that ends in the judge's word has in common."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from airflow_mlops.core.errors import GateFailed
+from airflow_mlops.operators.base import MlopsOperator, Work
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from airflow_mlops.core.rollout.verdict import Verdict
+
+
+class JudgingOperator(MlopsOperator):
+    """Base of the tasks that keep a verdict on a challenger and succeed on PROMOTE alone."""
+
+    ui_color = "#fdf3d8"
+
+    def settle(self, work: Work, verdict: Verdict, context: Context) -> dict[str, Any]:
+        """Keep the verdict, and fail on everything but PROMOTE."""
+        from airflow_mlops.core.lineage.stages import judge_lineage
+        from airflow_mlops.core.store.results import keep
+
+        self.declare(lambda: judge_lineage(work.spec.name, verdict, work.store.uri))
+        small = {
+            "ref": keep(work.store, verdict),
+            "decision": verdict.decision,
+            "stage": verdict.stage,
+            "reason": verdict.reason,
+        }
+        context["ti"].xcom_push(key="verdict", value=small)
+        if verdict.decision != "PROMOTE":
+            failed = tuple(one for one in verdict.gates if not one.passed)
+            raise GateFailed(
+                f"{verdict.decision} in {verdict.stage}: {verdict.reason}",
+                gates=tuple(sorted(failed, key=lambda one: one.outcome != "fail")),
+            )
+        self.progress(f"PROMOTE in {verdict.stage}: {verdict.reason}")
+        return small
