@@ -10,6 +10,7 @@ from collections.abc import Generator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 CI = os.environ.get("CI", "").lower() == "true"
 
@@ -47,6 +48,12 @@ def _isolate() -> None:
 
 
 _isolate()
+
+# A slow machine is no bug, and the same code gets the same examples every time.
+settings.register_profile(
+    "everywhere", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("everywhere")
 
 
 def _fail_instead(report: pytest.TestReport | pytest.CollectReport) -> None:

@@ -25,7 +25,7 @@ from airflow_mlops.core.store.folder import FolderStore
 from airflow_mlops.spec import Serving
 from tests.core.serving import fakes
 
-SOON = timedelta(seconds=20)
+HOUR = timedelta(hours=1)
 
 
 @dataclass
@@ -34,7 +34,8 @@ class Harness:
 
     :param failing: loads, but fails on every request.
     :param unloadable: can't be loaded.
-    :param captures_after: seconds until an answer can be read back.
+    :param captures_after: seconds within which an answer can be read back.
+    :param pass_time: makes the endpoint believe that so much time has gone by.
     :param key: request column that assigns a request.
     """
 
@@ -44,6 +45,7 @@ class Harness:
     key: str
     answer: Callable[[int, dict[str, Any]], float]
     captures_after: float
+    pass_time: Callable[[timedelta], None]
     good: tuple[int, int] = (1, 2)
     failing: int = fakes.FAILING
     unloadable: int = fakes.UNLOADABLE
@@ -53,7 +55,7 @@ class Harness:
     ) -> Desired:
         """Write the decision and make the endpoint serve it."""
         desired = fakes.deploy(self.store, action, champion, challenger, **how)
-        self.endpoint.reconcile(desired, SOON)
+        self.endpoint.reconcile(desired, fakes.SOON)
         return desired
 
     def rows(self, key: int) -> list[dict[str, Any]]:
@@ -73,9 +75,13 @@ class Harness:
 def local(folder: Path) -> Iterator[Harness]:
     store = FolderStore(folder / "store")
     source = fakes.FakeSource(Serving(key=("id",)))
-    with fakes.running(store, source, spool=folder / "spool") as url:
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        fakes.running(store, source, spool=folder / "spool", pace=fakes.ASKED_ONLY) as url,
+    ):
         endpoint = LocalEndpoint(url, fakes.MODEL, store)
-        yield Harness(endpoint, store, fakes.ROW, "id", fakes.answer_of, captures_after=10)
+        clock = fakes.Clock(patch)
+        yield Harness(endpoint, store, fakes.ROW, "id", fakes.answer_of, fakes.PATIENCE, clock.move)
 
 
 HARNESSES: dict[str, Callable[[Path], AbstractContextManager[Harness]]] = {"local": local}
@@ -190,14 +196,15 @@ def test_unloadable_challenger_is_said_and_the_champion_serves(harness: Harness)
 
 def test_lease_that_ends_leaves_the_champion_alone(harness: Harness) -> None:
     one, two = harness.good
-    harness.deploy("canary", one, two, weight=0.99999, lease=timedelta(seconds=1))
+    harness.deploy("canary", one, two, weight=0.99999, lease=HOUR)
     assert harness.endpoint.invoke(harness.rows(1)).variant == f"v{two}"
-    time.sleep(1)
+    harness.pass_time(HOUR)
     assert harness.endpoint.invoke(harness.rows(1)).variant == f"v{one}"
     assert harness.endpoint.describe().mode == "champion"
 
 
-def test_rollback_under_load_is_quick_and_fails_nobody(harness: Harness) -> None:
+def test_rollback_under_load_fails_nobody_and_holds_when_it_returns(harness: Harness) -> None:
+    """How long it takes is measured in ``benchmarks/rollback.py``."""
     one, two = harness.good
     harness.deploy("canary", one, two, weight=0.5)
     answers: list[tuple[float, str]] = []
@@ -219,9 +226,8 @@ def test_rollback_under_load_is_quick_and_fails_nobody(harness: Harness) -> None
         caller.start()
     try:
         fakes.wait_until(lambda: {variant for _, variant in answers} == {f"v{one}", f"v{two}"})
-        decided = time.monotonic()
         harness.deploy("rollback", one)
-        took = time.monotonic() - decided
+        over = time.monotonic()
         count = len(answers)
         fakes.wait_until(lambda: len(answers) > count + 30)
     finally:
@@ -229,6 +235,5 @@ def test_rollback_under_load_is_quick_and_fails_nobody(harness: Harness) -> None
         for caller in callers:
             caller.join()
     assert not failures
-    assert took < 1
     # Requests are stamped when they are sent: none that was sent after reconcile met the challenger.
-    assert all(variant == f"v{one}" for at, variant in answers if at > decided + took)
+    assert all(variant == f"v{one}" for at, variant in answers if at > over)

@@ -18,7 +18,7 @@ from airflow_mlops.core.store.multipart import PART_BYTES
 from airflow_mlops.core.store.probe import probe
 from airflow_mlops.core.store.s3 import S3Store
 from tests.servers import S3Server
-from tests.servers.process import free_port
+from tests.servers.process import refusing_port
 
 pytestmark = pytest.mark.s3
 
@@ -163,8 +163,9 @@ def test_a_client_of_our_own_finds_the_server_by_the_environment(
 
 
 def test_a_server_that_is_not_there_is_named() -> None:
-    gone = S3Server("gone", f"http://127.0.0.1:{free_port()}")
-    store = S3Store("bucket", "p", gone.client(retries={"total_max_attempts": 1}))
-    for action in (lambda: store.read("k"), lambda: store.create("k", b""), lambda: store.exists("k")):
-        with pytest.raises(StoreError, match=r"the server can't be reached.*check the endpoint URL"):
-            action()
+    with refusing_port() as port:
+        gone = S3Server("gone", f"http://127.0.0.1:{port}")
+        store = S3Store("bucket", "p", gone.client(retries={"total_max_attempts": 1}))
+        for action in (lambda: store.read("k"), lambda: store.create("k", b""), lambda: store.exists("k")):
+            with pytest.raises(StoreError, match=r"the server can't be reached.*check the endpoint URL"):
+                action()

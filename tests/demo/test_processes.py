@@ -16,6 +16,8 @@ import pytest
 from airflow_mlops.demo.processes import Child, Processes, ProcessFailed, exit_on_sigterm, free_port, tail
 from tests.liveness import gone
 
+#: Seconds to wait for what must happen; a wait ends as soon as it has.
+PATIENCE = 120.0
 SLEEPER = [sys.executable, "-c", "import time; print('up', flush=True); time.sleep(600)"]
 # Deaf to SIGTERM, with a child in a group of its own and one in a session of its own, as tasks may have.
 STUBBORN = [
@@ -23,11 +25,10 @@ STUBBORN = [
     "-c",
     """
 import os, signal, subprocess, sys, time
-signal.signal(signal.SIGTERM, signal.SIG_IGN)
-sleep = [sys.executable, "-c", "import signal, time; signal.signal(15, signal.SIG_IGN); time.sleep(600)"]
+signal.signal(signal.SIGTERM, signal.SIG_IGN)  # which children inherit
+sleep = [sys.executable, "-c", "import time; time.sleep(600)"]
 a = subprocess.Popen(sleep, preexec_fn=os.setpgrp)
 b = subprocess.Popen(sleep, start_new_session=True)
-time.sleep(0.3)
 print(os.getpid(), a.pid, b.pid, flush=True)
 time.sleep(600)
 """,
@@ -38,7 +39,7 @@ from pathlib import Path
 from airflow_mlops.demo.processes import Processes, exit_on_sigterm
 with exit_on_sigterm(), Processes(Path(sys.argv[1]), grace=0.3) as processes:
     child = processes.start("stubborn", [sys.argv[2], "-c", sys.argv[3]])
-    processes.wait_ready(child, lambda: bool(child.log.read_text().strip()), timeout=20)
+    processes.wait_ready(child, lambda: bool(child.log.read_text().strip()), timeout=120)
     print("started", flush=True)
     time.sleep(600)
 """
@@ -50,7 +51,7 @@ def processes(tmp_path: Path) -> Iterator[Processes]:
         yield made
 
 
-def eventually(condition: Callable[[], bool], within: float = 15.0) -> bool:
+def eventually(condition: Callable[[], bool], within: float = PATIENCE) -> bool:
     deadline = time.monotonic() + within
     while not condition():
         if time.monotonic() > deadline:
@@ -60,9 +61,9 @@ def eventually(condition: Callable[[], bool], within: float = 15.0) -> bool:
 
 
 def test_a_child_prints_to_its_log_and_ends_with_the_block(tmp_path: Path) -> None:
-    with Processes(tmp_path) as processes:
+    with Processes(tmp_path, grace=PATIENCE) as processes:
         child = processes.start("sleeper", SLEEPER)
-        processes.wait_ready(child, lambda: "up" in child.log.read_text(), timeout=20)
+        processes.wait_ready(child, lambda: "up" in child.log.read_text(), timeout=PATIENCE)
         assert child.log == tmp_path / "sleeper.log"
         assert processes.living() == [child.process.pid]
     assert gone(child.process.pid)
@@ -71,7 +72,7 @@ def test_a_child_prints_to_its_log_and_ends_with_the_block(tmp_path: Path) -> No
 
 def test_sigkill_ends_those_who_ignore_sigterm_and_all_they_started(processes: Processes) -> None:
     child = processes.start("stubborn", STUBBORN)
-    processes.wait_ready(child, lambda: bool(child.log.read_text().strip()), timeout=20)
+    processes.wait_ready(child, lambda: bool(child.log.read_text().strip()), timeout=PATIENCE)
     pids = [int(pid) for pid in child.log.read_text().split()]
     assert len(pids) == 3
     assert processes.living() == sorted(pids)
@@ -83,7 +84,7 @@ def test_sigkill_ends_those_who_ignore_sigterm_and_all_they_started(processes: P
 def test_orphans_of_a_child_that_died_are_ended(processes: Processes) -> None:
     code = f"import subprocess; print(subprocess.Popen({SLEEPER!r}, stdout=-3).pid, flush=True)"
     child = processes.start("mother", [sys.executable, "-c", code])
-    child.process.wait(20)
+    child.process.wait(PATIENCE)
     orphan = int(child.log.read_text())
     assert not gone(orphan)
     processes.stop()
@@ -93,7 +94,7 @@ def test_orphans_of_a_child_that_died_are_ended(processes: Processes) -> None:
 def test_a_child_that_ends_early_is_explained_by_its_log(processes: Processes) -> None:
     child = processes.start("broken", [sys.executable, "-c", "print('no such port'); raise SystemExit(3)"])
     with pytest.raises(ProcessFailed, match=r"(?s)broken ended with exit code 3.*no such port"):
-        processes.wait_ready(child, lambda: False, timeout=20)
+        processes.wait_ready(child, lambda: False, timeout=PATIENCE)
 
 
 def test_a_child_that_is_never_ready_is_explained_by_its_log(processes: Processes) -> None:
@@ -114,7 +115,7 @@ def test_nothing_outlives_the_parent(tmp_path: Path, number: signal.Signals) -> 
     pids += [child.pid for child in psutil.Process(parent.pid).children(recursive=True)]
     parent.send_signal(number)
     parent.stdout.close()
-    parent.wait(20)
+    parent.wait(PATIENCE)
     assert eventually(lambda: all(gone(pid) for pid in pids))
 
 

@@ -12,9 +12,9 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from airflow_mlops.demo.processes import free_port
 from airflow_mlops.demo.rest import Airflow, RunTimeout, Task
 from airflow_mlops.demo.transport import RestError, Transport
+from tests.servers.process import refusing_port
 
 Answer = tuple[int, Any]
 RUN = {
@@ -192,12 +192,11 @@ def test_an_asset_is_found_by_its_whole_uri(server: Server, airflow: Airflow) ->
         airflow.asset_events("mlops://flight")
 
 
-def test_nobody_there(monkeypatch: pytest.MonkeyPatch) -> None:
-    url = f"http://127.0.0.1:{free_port()}"
-    with Airflow(url, "admin", "secret") as client:
+def test_nobody_there() -> None:
+    with refusing_port() as port, Airflow(f"http://127.0.0.1:{port}", "admin", "secret") as client:
         assert not client.healthy()
         assert not client.tasks_served()
-        with pytest.raises(RestError, match=f"no answer from {url}"):
+        with pytest.raises(RestError, match=f"no answer from http://127.0.0.1:{port} "):
             client.run("d", "r")
 
 
@@ -217,7 +216,7 @@ def test_a_dag_that_never_appears_is_explained_by_its_import_error(server: Serve
 
 def test_a_dag_is_unpaused_when_it_appears(server: Server, airflow: Airflow) -> None:
     server.script = [(404, {"detail": "not found"}), (200, {})]
-    airflow.wait_for_dag("d", timeout=5)
+    airflow.wait_for_dag("d", timeout=120)
     assert server.asked[-1] == ("PATCH", "/api/v2/dags/d", {"is_paused": False})
 
 

@@ -18,6 +18,7 @@ from airflow_mlops.core.store.s3 import S3Store
 from airflow_mlops.hooks.mlops import MlopsHook, home
 from airflow_mlops.platform import Platform
 from tests.servers import S3Server, ServerMissingError, ministack
+from tests.servers.process import refusing_port
 
 Connect = Callable[..., None]
 
@@ -120,8 +121,8 @@ def test_the_button_says_what_is_wrong(connect: Connect, tmp_path: Path) -> None
 def test_the_token_is_in_no_log_and_no_text(
     connect: Connect, tmp_path: Path, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    connect(password="s3cret", extra={"store": str(tmp_path), "endpoint": "http://127.0.0.1:9"})
-    with caplog.at_level(logging.DEBUG):
+    with refusing_port() as port, caplog.at_level(logging.DEBUG):
+        connect(password="s3cret", extra={"store": str(tmp_path), "endpoint": f"http://127.0.0.1:{port}"})
         platform = MlopsHook().get_conn()
         MlopsHook().test_connection()
         with pytest.raises(EndpointError) as caught:

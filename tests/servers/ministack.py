@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.servers.process import ServerMissingError, free_port, running, wait_for_http
+from tests.servers.process import ServerMissingError, free_port, insisting, running, wait_for_http
 from tests.servers.s3 import S3Server
 
 
@@ -22,6 +22,12 @@ def ministack(services: str = "s3") -> Iterator[S3Server]:
     """
     if importlib.util.find_spec("ministack") is None:
         raise ServerMissingError("ministack not installed: pip install ministack")
+    with insisting(lambda: _started(services)) as server:
+        yield server
+
+
+@contextlib.contextmanager
+def _started(services: str) -> Iterator[S3Server]:
     port = free_port()
     endpoint = f"http://127.0.0.1:{port}"
     with tempfile.TemporaryDirectory(prefix="ministack-") as folder:

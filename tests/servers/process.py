@@ -9,8 +9,12 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import TypeVar
+
+T = TypeVar("T")
 
 
 class ServerMissingError(Exception):
@@ -32,6 +36,31 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
+def refusing_port() -> Iterator[int]:
+    """A TCP port of loopback that refuses every caller: taken, so that nobody else gets it, but not listened on."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        yield int(taken.getsockname()[1])
+
+
+@contextlib.contextmanager
+def insisting(start: Callable[[], AbstractContextManager[T]], tries: int = 3) -> Iterator[T]:
+    """Enter ``start()``, anew when its server does not come up: its free port may have been taken meanwhile.
+
+    :raises RuntimeError: of the last try.
+    """
+    with contextlib.ExitStack() as stack:
+        for left in reversed(range(tries)):
+            try:
+                server = stack.enter_context(start())
+                break
+            except RuntimeError:
+                if not left:
+                    raise
+        yield server
+
+
+@contextlib.contextmanager
 def running(
     command: Sequence[str], log: Path, env: Mapping[str, str] | None = None
 ) -> Iterator[subprocess.Popen[bytes]]:
@@ -50,13 +79,13 @@ def running(
     finally:
         process.terminate()
         try:
-            process.wait(5)
+            process.wait(20)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
 
 
-def wait_for_http(url: str, process: subprocess.Popen[bytes], log: Path, seconds: float = 60) -> None:
+def wait_for_http(url: str, process: subprocess.Popen[bytes], log: Path, seconds: float = 240) -> None:
     """Return when ``url`` answers HTTP, with whatever status.
 
     :raises RuntimeError: with the end of the log, if the process dies or does not answer in time.
@@ -64,7 +93,7 @@ def wait_for_http(url: str, process: subprocess.Popen[bytes], log: Path, seconds
     until = time.monotonic() + seconds
     while process.poll() is None and time.monotonic() < until:
         try:
-            urllib.request.urlopen(url, timeout=2).close()
+            urllib.request.urlopen(url, timeout=20).close()
             return
         except urllib.error.HTTPError:
             return

@@ -10,7 +10,7 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.servers.process import free_port, require, running, wait_for_http
+from tests.servers.process import free_port, insisting, require, running, wait_for_http
 from tests.servers.s3 import S3Server
 
 _COMMANDS = ("radosgw", "radosgw-admin", "ceph-mon", "ceph-osd", "ceph", "ceph-authtool", "monmaptool")
@@ -68,6 +68,12 @@ def radosgw() -> Iterator[S3Server]:
     :raises ServerMissingError: if Ceph is not installed.
     """
     require(_COMMANDS, _REMEDY)
+    with insisting(_started) as server:
+        yield server
+
+
+@contextlib.contextmanager
+def _started() -> Iterator[S3Server]:
     port = free_port()
     server = S3Server("radosgw", f"http://127.0.0.1:{port}")
     with tempfile.TemporaryDirectory(prefix="radosgw-", ignore_cleanup_errors=True) as name:
@@ -139,7 +145,7 @@ def _run(*command: str, tries: int = 1) -> None:
     """Run a command to its end. :raises RuntimeError: with its output, if it fails every time."""
     for _ in range(tries):
         done = subprocess.run(
-            command, check=False, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120
+            command, check=False, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=240
         )
         if done.returncode == 0:
             return

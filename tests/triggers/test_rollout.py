@@ -41,7 +41,7 @@ def events(trigger: RolloutTrigger) -> list[Any]:
     async def collect() -> list[TriggerEvent]:
         return [event async for event in trigger.run()]
 
-    return [json.loads(json.dumps(event.payload)) for event in asyncio.run(asyncio.wait_for(collect(), 60))]
+    return [json.loads(json.dumps(event.payload)) for event in asyncio.run(asyncio.wait_for(collect(), 300))]
 
 
 @pytest.fixture
@@ -116,13 +116,24 @@ def test_it_looks_at_the_real_log_and_the_real_captures(store: Store, endpoint: 
     assert conductor.promote(2, [said]).champion == 2, "what went through the trigger is evidence"
 
 
-def test_a_rollback_while_it_waits_ends_the_wait(store: Store, endpoint: FakeEndpoint) -> None:
+def test_a_rollback_while_it_waits_ends_the_wait(
+    store: Store, endpoint: FakeEndpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
     endpoint.requests = 0
     for number in (1, 2):
         world.register(store, f"model {number}", run=f"r{number}", spec=SPEC)
     log = DeploymentLog(store, world.MODEL)
     log.promote(1, who="ann", why="first", run="orders.release/r0")
     Conductor(store=store, endpoint=endpoint, spec=SPEC, run=RUN, who="ann").challenge(2, 0.0)
+    seen: list[str] = []
+    assess = Conductor.assess
+
+    def watched(conductor: Conductor, stage: Any, version: int) -> Verdict:
+        verdict = assess(conductor, stage, version)
+        seen.append(verdict.decision)
+        return verdict
+
+    monkeypatch.setattr(Conductor, "assess", watched)
 
     async def roll_back_in_the_midst() -> list[TriggerEvent]:
         fired: list[TriggerEvent] = []
@@ -131,12 +142,14 @@ def test_a_rollback_while_it_waits_ends_the_wait(store: Store, endpoint: FakeEnd
             fired.extend([event async for event in trigger(poll_interval=0.01).run()])
 
         waiting = asyncio.create_task(wait())
-        await asyncio.sleep(0.2)
+        while len(seen) < 3 and not waiting.done():
+            await asyncio.sleep(0.01)
         assert not waiting.done()
         log.rollback(to=1, who="bob", why="complaints", run="rb")
-        await asyncio.wait_for(waiting, 30)
+        await asyncio.wait_for(waiting, 300)
         return fired
 
     (event,) = asyncio.run(roll_back_in_the_midst())
+    assert set(seen[:3]) == {"CONTINUE"}
     assert event.payload["verdict"]["decision"] == "ROLLBACK"
     assert "complaints" in event.payload["verdict"]["reason"]

@@ -377,7 +377,7 @@ class Dying(FolderStore):
 snapshot(Dying(Path({str(tmp_path / "store")!r})), FolderRoot(Path({str(data)!r})), spec())
 """
     done = subprocess.run(
-        [sys.executable, "-c", script], check=False, timeout=60, env={**os.environ, "PYTHONPATH": "."}
+        [sys.executable, "-c", script], check=False, timeout=300, env={**os.environ, "PYTHONPATH": "."}
     )
     assert done.returncode == -9
     store = open_store(str(tmp_path / "store"))

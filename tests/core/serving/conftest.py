@@ -10,7 +10,7 @@ from airflow_mlops.core.registry.deployments import DeploymentLog
 from airflow_mlops.core.serving.local import LocalEndpoint
 from airflow_mlops.core.store.folder import FolderStore
 from airflow_mlops.spec import Serving
-from tests.core.serving.fakes import MODEL, RULE, FakeSource, deploy, running
+from tests.core.serving.fakes import MODEL, RULE, Clock, FakeSource, client, deploy, running
 
 
 @pytest.fixture
@@ -44,13 +44,18 @@ def shared_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture
 def http(url: str) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=url, trust_env=False) as client:
-        yield client
+    with client(url) as http:
+        yield http
 
 
 @pytest.fixture
 def endpoint(url: str, store: FolderStore) -> LocalEndpoint:
     return LocalEndpoint(url, MODEL, store)
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    return Clock(monkeypatch)
 
 
 @pytest.fixture

@@ -11,9 +11,13 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import httpx
+import pytest
+
 from airflow_mlops.core.errors import StoreError
 from airflow_mlops.core.record import utc_now
 from airflow_mlops.core.registry.deployments import Action, Deployment, DeploymentLog, Desired, effective
+from airflow_mlops.core.serving import applied
 from airflow_mlops.core.serving.loading import Contract, LoadedVersion, Source
 from airflow_mlops.core.serving.server import Address, Pace, Server, listen, make_app
 from airflow_mlops.core.store import Store
@@ -24,6 +28,11 @@ from airflow_mlops.spec import Fallback, Serving
 MODEL = "flight_delay"
 FAILING, UNLOADABLE, DEMANDING, NAN, SLOW_TO_LOAD, POISONED, HANGING = 13, 14, 15, 16, 17, 18, 19
 PACE = Pace(poll=0.05, ship=0.2)
+#: Never looks at the store by itself while a test runs: it follows only when it is told to.
+ASKED_ONLY = Pace(poll=3600.0, ship=0.2)
+#: Seconds to wait for what must happen. A wait ends as soon as it has; this long only on a machine that hangs.
+PATIENCE = 120.0
+SOON = timedelta(seconds=PATIENCE)
 
 INPUTS = (InputColumn(name="x", type="number"), InputColumn(name="carrier", type="string"))
 ROW: dict[str, Any] = {"x": 1.0, "carrier": "UA"}
@@ -39,15 +48,17 @@ def answer_of(number: int, row: Mapping[str, Any]) -> float:
 class FakeModel:
     number: int
     check: RowChecker
+    source: FakeSource
 
     def check_rows(self, rows: Sequence[Mapping[str, Any]]) -> None:
         self.check(rows)
 
     def predict(self, rows: Sequence[Mapping[str, Any]]) -> list[float]:
+        self.source.calls.append(self.number)
         if self.number == FAILING or (self.number == POISONED and any(row["x"] == 666 for row in rows)):
             raise ArithmeticError("model is broken")
         if self.number == HANGING:
-            time.sleep(2)
+            self.source.released.wait()
         if self.number == NAN:
             return [float("nan")] * len(rows)
         return [answer_of(self.number, row) for row in rows]
@@ -55,11 +66,19 @@ class FakeModel:
 
 @dataclass
 class FakeSource:
-    """Every version exists. ``inline`` False sends predictions to threads, as for models with a feature function."""
+    """Every version exists. ``inline`` False sends predictions to threads, as for models with a feature function.
+
+    :ivar loads: versions in the order in which they began to load.
+    :ivar calls: versions in the order in which they were asked to predict.
+    :ivar released: until it is set, ``HANGING`` (which is never inline) does not answer and ``SLOW_TO_LOAD`` does not
+        end to load.
+    """
 
     serving: Serving = field(default_factory=Serving)
     inline: bool = True
     loads: list[int] = field(default_factory=list)
+    calls: list[int] = field(default_factory=list)
+    released: threading.Event = field(default_factory=threading.Event)
     mended: bool = False
 
     def contract(self, number: int = 1) -> Contract:
@@ -71,11 +90,12 @@ class FakeSource:
         if number == UNLOADABLE and not self.mended:
             raise StoreError("artifact is gone", remedy="bring it back")
         if number == SLOW_TO_LOAD:
-            time.sleep(1.0)
+            self.released.wait()
         contract = self.contract(number)
         names = tuple(column.name for column in contract.inputs)
         check = RowChecker(Signature(inputs=contract.inputs, allowed=("id",), features=names))
-        return LoadedVersion(number, FakeModel(number, check), contract, self.inline)
+        inline = self.inline and number != HANGING
+        return LoadedVersion(number, FakeModel(number, check, self), contract, inline)
 
     def newest(self, model: str) -> Contract | None:
         return self.contract()
@@ -117,7 +137,8 @@ def running(
     pace: Pace = PACE,
 ) -> Iterator[str]:
     """A real server in a thread; its base URL."""
-    app = make_app(store, source or FakeSource(), token=token, spool=spool, pace=pace)
+    source = source or FakeSource()
+    app = make_app(store, source, token=token, spool=spool, pace=pace)
     server = Server(app, listen(Address(port=0, token=token)))
     thread = threading.Thread(target=server.run)
     thread.start()
@@ -125,13 +146,51 @@ def running(
         wait_until(lambda: server.started or not thread.is_alive())
         yield server.url
     finally:
+        if isinstance(source, FakeSource):
+            source.released.set()
         server.should_exit = True
-        thread.join(30)
+        thread.join(PATIENCE)
     assert not thread.is_alive()
 
 
-def wait_until(condition: Any, timeout: float = 10.0) -> None:
+def wait_until(condition: Any, timeout: float = PATIENCE) -> None:
     deadline = time.monotonic() + timeout
     while not condition():
         assert time.monotonic() < deadline, "waited in vain"
         time.sleep(0.01)
+
+
+def client(url: str) -> httpx.Client:
+    """A client that waits for an answer; httpx gives up after 5 s."""
+    return httpx.Client(base_url=url, timeout=PATIENCE, trust_env=False)
+
+
+def described(url: str, model: str = MODEL) -> dict[str, Any]:
+    """What a server says of a model."""
+    with client(url) as http:
+        answer: dict[str, Any] = http.get(f"/endpoints/{model}").json()
+        return answer
+
+
+class Clock:
+    """The clock by which an endpoint of this process ends leases. It can be moved on, so that no test waits for a
+    lease, or has to be done before its end.
+    """
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._ahead = timedelta(0)
+        monkeypatch.setattr(applied, "utc_now", lambda: utc_now() + self._ahead)
+        monkeypatch.setattr(applied, "time", self)
+
+    def move(self, by: timedelta) -> None:
+        """Let so much time go by."""
+        self._ahead += by
+
+    def time(self) -> float:
+        """In the place of ``time.time``."""
+        return time.time() + self._ahead.total_seconds()
+
+    @staticmethod
+    def monotonic() -> float:
+        """In the place of ``time.monotonic``."""
+        return time.monotonic()

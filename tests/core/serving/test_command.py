@@ -10,11 +10,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-import httpx
 import pytest
 
 from airflow_mlops.core.store.folder import FolderStore
-from tests.core.serving.fakes import MODEL, deploy
+from tests.core.serving.fakes import PATIENCE, client, deploy, described
 
 
 def start(*arguments: str, **env: str) -> subprocess.Popen[str]:
@@ -35,11 +34,11 @@ def test_serves_until_it_is_told_to_stop(tmp_path: Path) -> None:
     line = process.stderr.readline()
     found = re.search(r"serving file://\S+/store at (http://127\.0\.0\.1:\d+)$", line.strip())
     assert found, line
-    assert httpx.get(f"{found[1]}/ping", timeout=60).status_code == 200
-    described = httpx.get(f"{found[1]}/endpoints/{MODEL}").json()
-    assert "flight_delay has no version 1" in described["error"]
+    with client(found[1]) as http:
+        assert http.get("/ping").status_code == 200
+    assert "flight_delay has no version 1" in described(found[1])["error"]
     process.send_signal(signal.SIGTERM)
-    _, rest = process.communicate(timeout=30)
+    _, rest = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0
     assert "Traceback" not in rest
     assert len(list((tmp_path / "spool").iterdir())) == 1  # one folder for the store, and no server's in it
@@ -66,7 +65,7 @@ def test_mistakes_are_one_line(tmp_path: Path, arguments: list[str], says: str) 
             *(one.format(taken=port) for one in arguments),
             AIRFLOW_MLOPS_ENDPOINT_TOKEN="",
         )
-        _, error = process.communicate(timeout=60)
+        _, error = process.communicate(timeout=PATIENCE)
     assert process.returncode == 2
     assert error.startswith(says)
     assert error.count("\n") == 1

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -15,7 +14,7 @@ from airflow_mlops.core.serving.ground_truth import append_ground_truth, read_gr
 from airflow_mlops.core.serving.local import LocalEndpoint
 from airflow_mlops.core.serving.server import Pace
 from airflow_mlops.core.store.s3 import S3Store
-from tests.core.serving.fakes import MODEL, ROW, deploy, running, wait_until
+from tests.core.serving.fakes import MODEL, ROW, SOON, deploy, running, wait_until
 from tests.servers import ServerMissingError, ministack
 
 pytestmark = pytest.mark.s3
@@ -37,7 +36,7 @@ def test_follow_answer_capture_and_labels(store: S3Store, tmp_path: Path) -> Non
     deploy(store, "promote", 1)
     with running(store, spool=tmp_path / "spool") as url:
         endpoint = LocalEndpoint(url, MODEL, store)
-        endpoint.reconcile(deploy(store, "shadow", 1, 2), timedelta(seconds=20))
+        endpoint.reconcile(deploy(store, "shadow", 1, 2), SOON)
         assert [endpoint.invoke([ROW], inference_id=f"id{n}").variant for n in range(10)] == ["v1"] * 10
         wait_until(lambda: len(list(read_captures(store, MODEL, since))) == 20)
         found = deploy(store, "promote", 2)

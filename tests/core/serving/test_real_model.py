@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
-import httpx
 import numpy as np
 import pytest
 import xgboost
@@ -24,7 +23,7 @@ from airflow_mlops.core.store.blobs import put_bytes
 from airflow_mlops.core.store.folder import FolderStore
 from airflow_mlops.core.training.artifact import FeatureCode, InputColumn, Signature, TrainedModel
 from airflow_mlops.core.training.predictor import Predictor
-from tests.core.serving.fakes import MODEL, running, wait_until
+from tests.core.serving.fakes import MODEL, client, described, running, wait_until
 
 CODE = b"""
 def features(frame):
@@ -129,7 +128,8 @@ def test_server_answers_as_the_predictor_does(served: tuple[FolderStore, str, li
 def test_bad_rows_are_the_callers(
     served: tuple[FolderStore, str, list[TrainedModel]], body: list[object], says: str
 ) -> None:
-    response = httpx.post(f"{served[1]}/endpoints/{MODEL}/invocations", json=body)
+    with client(served[1]) as http:
+        response = http.post(f"/endpoints/{MODEL}/invocations", json=body)
     assert response.status_code == 400
     assert says in response.json()["message"]
 
@@ -151,8 +151,8 @@ def test_changed_artifact_is_not_served(tmp_path: Path) -> None:
     blob.write_bytes(blob.read_bytes()[:-1] + b"!")
     DeploymentLog(store, MODEL).promote(1, who="test", why="first", run="r1")
     with running(store, RegistrySource(store), spool=tmp_path / "spool") as url:
-        described = httpx.get(f"{url}/endpoints/{MODEL}").json()
-        assert described["mode"] == "fallback"
-        assert "was changed" in described["error"]
+        shown = described(url)
+        assert shown["mode"] == "fallback"
+        assert "was changed" in shown["error"]
         answer = LocalEndpoint(url, MODEL, store).invoke(ROWS)
         assert (answer.variant, answer.predictions) == ("fallback", (0.2,) * 4)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import socket
-import time
 from collections.abc import Iterator
 
 import httpx
 import pytest
 
 from airflow_mlops.core.serving.http import MAX_BODY
-from tests.core.serving.fakes import MODEL, ROW, answer_of
+from tests.core.serving.fakes import MODEL, ROW, answer_of, client
 
 PATH = f"/endpoints/{MODEL}/invocations"
 CSV = {"content-type": "text/csv"}
@@ -19,8 +18,8 @@ CSV = {"content-type": "text/csv"}
 
 @pytest.fixture
 def http(shared_url: str) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=shared_url, trust_env=False) as client:
-        yield client
+    with client(shared_url) as http:
+        yield http
 
 
 def message_of(response: httpx.Response) -> str:
@@ -172,12 +171,12 @@ def test_other_refusals(
 
 
 def test_a_100_mb_body_is_refused_early(http: httpx.Client) -> None:
-    """The answer comes after the headers; and a client that sends all the same gets it too."""
-    start = time.perf_counter()
+    """A client that sends all of it gets the answer; and it comes right after the headers, as one sees that sends
+    nothing else.
+    """
     response = http.post(PATH, content=b" " * 100_000_000, headers={"content-type": "application/json"})
     assert response.status_code == 413
     assert "given 100000000 bytes; expected at most 6291456" in message_of(response)
-    assert time.perf_counter() - start < 5
     with socket.create_connection((http.base_url.host, http.base_url.port or 0)) as connection:
         connection.sendall(f"POST {PATH} HTTP/1.1\r\nhost: x\r\ncontent-length: 100000000\r\n\r\n".encode())
         assert connection.recv(100).startswith(b"HTTP/1.1 413 ")

@@ -1,9 +1,7 @@
 from __future__ import annotations
 
-from datetime import timedelta
 from pathlib import Path
 
-import httpx
 import pytest
 
 from airflow_mlops.cli.serve import TOKEN_ENV, read_token
@@ -11,12 +9,12 @@ from airflow_mlops.core.errors import EndpointError
 from airflow_mlops.core.serving.local import LocalEndpoint
 from airflow_mlops.core.serving.server import Address, is_loopback
 from airflow_mlops.core.store.folder import FolderStore
-from tests.core.serving.fakes import MODEL, ROW, deploy, running
+from tests.core.serving.fakes import MODEL, ROW, SOON, client, deploy, running
 
 
 def test_every_route_but_ping_asks_for_the_token(store: FolderStore, tmp_path: Path) -> None:
     deploy(store, "promote", 1)
-    with running(store, spool=tmp_path / "spool", token="s3cret") as url, httpx.Client(base_url=url) as http:
+    with running(store, spool=tmp_path / "spool", token="s3cret") as url, client(url) as http:
         assert http.get("/ping").status_code == 200
         for method, path in (
             ("GET", "/endpoints"),
@@ -32,7 +30,7 @@ def test_every_route_but_ping_asks_for_the_token(store: FolderStore, tmp_path: P
                 assert response.status_code == 401
                 assert response.headers["www-authenticate"] == "Bearer"
         endpoint = LocalEndpoint(url, MODEL, store, token="s3cret")
-        endpoint.reconcile(deploy(store, "promote", 2), timedelta(seconds=5))
+        endpoint.reconcile(deploy(store, "promote", 2), SOON)
         assert endpoint.invoke([ROW]).variant == "v2"
         for wrong in (None, "wrong"):
             with pytest.raises(EndpointError, match="refuses the token") as refused:

@@ -66,11 +66,14 @@ def _race(root: Path, writer: int, start: Any, won: Any) -> None:
 def test_processes_race_for_keys_and_numbers(tmp_path: Path) -> None:
     context = multiprocessing.get_context("fork")
     start, won = context.Barrier(PROCESSES), context.Array("i", [-1] * PROCESSES)
-    writers = [context.Process(target=_race, args=(tmp_path, n, start, won)) for n in range(PROCESSES)]
+    writers = [
+        context.Process(target=_race, args=(tmp_path, n, start, won), daemon=True) for n in range(PROCESSES)
+    ]
     for writer in writers:
         writer.start()
     for writer in writers:
-        writer.join(60)
+        writer.join(300)
+    assert [writer.exitcode for writer in writers] == [0] * PROCESSES
     store = FolderStore(tmp_path)
     assert sum(won) == 20
     stored = [int(store.read(key)) for key in keys(store, "race/")]
@@ -149,17 +152,16 @@ def test_kills_at_any_moment_lose_and_double_nothing(tmp_path: Path) -> None:
             env={**os.environ, **PATH},
         )
         assert process.stdout is not None
-        process.stdout.readline()
+        first = process.stdout.readline()
         time.sleep(0.003 * turn)
         process.send_signal(signal.SIGKILL)
         rest, _ = process.communicate()
-        promised = max(
-            [promised, *(int(line) for line in rest.splitlines(keepends=True) if line.endswith("\n"))]
-        )
+        lines = (first + rest).splitlines(keepends=True)
+        promised = max([promised, *(int(line) for line in lines if line.endswith("\n"))])
         found = list(Log(FolderStore(tmp_path), "log", Note).entries())
         assert len(found) >= promised
         assert [entry.number for _, entry in found] == list(range(len(found)))
-    assert promised > 8
+    assert promised >= 8, "each of them has appended something"
 
 
 def test_a_key_below_another_key_is_refused_both_ways(store: FolderStore) -> None:
