@@ -1,4 +1,4 @@
-"""The release DAG: snapshot, validate, train, evaluate, register, shadow, canary, promote."""
+"""The release DAG: snapshot, validate, train, evaluate, register, replay, shadow, canary, promote."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from airflow.sdk import DAG, BaseOperator, Param, TaskGroup, TriggerRule, chain
 from airflow_mlops.assets import create_dataset_asset, create_model_asset
 from airflow_mlops.operators.data import SnapshotOperator, ValidateOperator
 from airflow_mlops.operators.model import EvaluateOperator, RegisterOperator, TrainOperator
+from airflow_mlops.operators.replay import ReplayOperator
 from airflow_mlops.operators.rollout import (
     BeginReleaseOperator,
     ChallengeOperator,
@@ -54,7 +55,7 @@ def release(
         promote = PromoteOperator(
             task_id="promote",
             version=version.output,
-            verdicts=[sensor.output for sensor in verdicts],
+            verdicts=[one.output for one in verdicts],
             trigger_rule=TriggerRule.NONE_FAILED,
             outlets=[create_model_asset(model=spec.name)],
             # Airflow allows no other trigger rule than all_success right after a setup task, so not from begin.
@@ -113,12 +114,18 @@ def _build(dag: DAG, common: dict[str, Any]) -> RegisterOperator:
 
 def _roll_out(
     spec: ModelSpec, common: dict[str, Any], version: BaseOperator, poll_interval: float | None
-) -> Sequence[RolloutSensor]:
-    """Shadow, then each step of the canary: challenge and wait for the verdict."""
-    sensors: list[RolloutSensor] = []
+) -> Sequence[BaseOperator]:
+    """Replay, then shadow, then each step of the canary; return the tasks that give a verdict, in order."""
+    verdicts: list[BaseOperator] = []
     last = version
-    with TaskGroup("rollout", tooltip="Shadow and canary: the challenger has to prove itself"):
+    with TaskGroup("rollout", tooltip="Replay, shadow and canary: the challenger has to prove itself"):
         for stage, weight in spec.rollout.stages:
+            if stage == "replay":
+                replay = ReplayOperator(task_id="replay", version=version.output, **common)
+                chain(last, replay)
+                verdicts.append(replay)
+                last = replay
+                continue
             name = "shadow" if stage == "shadow" else f"canary_{weight * 100:g}".replace(".", "_")
             challenge = ChallengeOperator(task_id=name, version=version.output, weight=weight, **common)
             sensor = RolloutSensor(
@@ -129,9 +136,9 @@ def _roll_out(
                 **common,
             )
             chain(last, challenge, sensor)
-            sensors.append(sensor)
+            verdicts.append(sensor)
             last = sensor
-    return sensors
+    return verdicts
 
 
 def _params() -> dict[str, Param]:
@@ -162,11 +169,12 @@ def _params() -> dict[str, Param]:
 
 
 def _doc(spec: ModelSpec) -> str:
+    stages = ", then ".join(dict.fromkeys(stage for stage, _ in spec.rollout.stages))
     return f"""### Release of `{spec.name}`
 
 {spec.description}
 
-Pins the data, tests it, trains, evaluates, registers a version, and lets it prove itself in shadow and canary before it
-becomes the champion. **When a task fails**: its log and the result of `conclude` say which gate refused, with value and
+Pins the data, tests it, trains, evaluates, registers a version, and lets it prove itself in {stages} before it becomes
+the champion. **When a task fails**: its log and the result of `conclude` say which gate refused, with value and
 limit. The champion keeps serving; nothing has to be cleaned up. Mend the cause and trigger a new run.
 """

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from airflow_mlops.core.errors import DeploymentConflict, DeploymentFailed, RegistryError
 from airflow_mlops.core.evaluation import gating
+from airflow_mlops.core.progress import Progress, ignore
 from airflow_mlops.core.record import utc_now
 from airflow_mlops.core.registry.deployments import Deployment, DeploymentLog, Desired
 from airflow_mlops.core.registry.versions import Registry
@@ -16,6 +17,7 @@ from airflow_mlops.core.rollout.holding import JUDGE, awaits_person, under_hold
 from airflow_mlops.core.rollout.judge import check_gates, judge
 from airflow_mlops.core.rollout.placement import Placement, out_of_place, placement
 from airflow_mlops.core.rollout.proof import require_proof
+from airflow_mlops.core.rollout.replay import replay
 from airflow_mlops.core.rollout.verdict import Stage, Verdict
 from airflow_mlops.core.serving.ground_truth import read_ground_truth
 from airflow_mlops.core.store.probe import probe
@@ -93,10 +95,7 @@ class Conductor:
             while the fallback rule stands in for a champion.
         :raises DeploymentFailed: if the endpoint does not follow; the challenger is taken out again.
         """
-        newest = self._newest()
-        if newest is None or newest.champion is None:
-            return None
-        if newest.action != "fallback" and newest.champion == version and self.has_promoted(version):
+        if self._champion_to_beat(version) is None:
             return None
         lease = self._lease(weight)
         share = f"{weight:.0%} of the traffic" if weight else "a copy of the traffic"
@@ -113,6 +112,36 @@ class Conductor:
         except DeploymentFailed as error:
             self.log.withdraw(who=self.who, why=f"endpoint did not follow: {error}", run=self.run)
             raise
+
+    def replay(
+        self, version: int, now: datetime | None = None, progress: Progress = ignore
+    ) -> Verdict | None:
+        """The judge's word on ``version`` by requests that the champion has answered before; no traffic is touched.
+
+        :returns: None when there is nothing to prove, as :meth:`challenge` does.
+        :raises DeploymentConflict: if ``version`` is the champion, or while the fallback rule stands in for one.
+        :raises SpecError: if the spec has no replay.
+        """
+        champion = self._champion_to_beat(version)
+        if champion is None:
+            return None
+        self._require_no_fallback()
+        if champion == version:
+            raise DeploymentConflict(
+                f"version {version} of {self.spec.name} is the champion already",
+                expected="another version as challenger",
+            )
+        verdict = replay(
+            self.store,
+            self.endpoint,
+            self.spec,
+            champion=champion,
+            challenger=version,
+            run=self.run,
+            now=now,
+            progress=progress,
+        )
+        return verdict.model_copy(update={"version": version, "run": self.run})
 
     def assess(self, stage: Stage, version: int, now: datetime | None = None) -> Verdict:
         """The judge's word on this run's challenger, from the traffic since it got its place.
@@ -280,6 +309,14 @@ class Conductor:
 
     def _is_promotion(self, entry: Deployment, version: int) -> bool:
         return (entry.action, entry.champion, entry.run) == ("promote", version, self.run)
+
+    def _champion_to_beat(self, version: int) -> int | None:
+        """The champion that ``version`` is compared with; None without one, or if this run has promoted it."""
+        newest = self._newest()
+        if newest is None or newest.champion is None:
+            return None
+        promoted = newest.action != "fallback" and newest.champion == version and self.has_promoted(version)
+        return None if promoted else newest.champion
 
     def _champion_before(self, version: int) -> int | None:
         """The champion at the time when this run promoted ``version``."""
