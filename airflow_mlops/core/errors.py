@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from airflow_mlops.core.gates import GateResult
@@ -127,7 +127,13 @@ class RolloutHeld(DeploymentConflict):
     """
 
     def __init__(
-        self, problem: str, *, stage: str, version: int, given: object = None, remedy: str | None = None
+        self,
+        problem: str,
+        *,
+        stage: Literal["shadow", "canary"],
+        version: int,
+        given: object = None,
+        remedy: str | None = None,
     ) -> None:
         super().__init__(problem, given=given, remedy=remedy)
         self.stage = stage

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
@@ -46,6 +46,13 @@ class Work:
 
         endpoint = self.platform.endpoint(self.spec.name)
         return Conductor(store=self.store, endpoint=endpoint, spec=self.spec, run=self.run, who=self.who)
+
+    def registered(self, version: int) -> Work:
+        """This work with the spec that ``version`` was registered with."""
+        from airflow_mlops.core.registry.versions import Registry
+
+        record = Registry(self.store, self.spec.name).get(version)
+        return replace(self, spec=ModelSpec(**record.spec))
 
 
 def run_key(context: Context) -> str:

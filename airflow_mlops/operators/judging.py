@@ -31,11 +31,19 @@ class JudgingOperator(MlopsOperator):
             "reason": verdict.reason,
         }
         context["ti"].xcom_push(key="verdict", value=small)
-        if verdict.decision != "PROMOTE":
-            failed = tuple(one for one in verdict.gates if not one.passed)
-            raise GateFailed(
-                f"{verdict.decision} in {verdict.stage}: {verdict.reason}",
-                gates=tuple(sorted(failed, key=lambda one: one.outcome != "fail")),
-            )
+        require_promote(verdict)
         self.progress(f"PROMOTE in {verdict.stage}: {verdict.reason}")
         return small
+
+
+def require_promote(verdict: Verdict) -> None:
+    """Nothing but PROMOTE will do.
+
+    :raises GateFailed: naming the gates that did not pass, a failed one first.
+    """
+    if verdict.decision != "PROMOTE":
+        failed = tuple(one for one in verdict.gates if not one.passed)
+        raise GateFailed(
+            f"{verdict.decision} in {verdict.stage}: {verdict.reason}",
+            gates=tuple(sorted(failed, key=lambda one: one.outcome != "fail")),
+        )

@@ -12,12 +12,13 @@ from airflow_mlops.core.errors import DeploymentFailed, MlopsError, SpecError
 from airflow_mlops.links.endpoint import EndpointLink
 from airflow_mlops.operators.base import REFUSAL, TRANSIENT, MlopsOperator, Work
 from airflow_mlops.operators.model import reference
-from airflow_mlops.spec import ModelSpec
+from airflow_mlops.operators.waiting import HeldBackOperator
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_mlops.core.registry.deployments import Desired
+    from airflow_mlops.spec import ModelSpec
 
 
 _NO_REFUSAL: dict[str, Any] = {
@@ -92,11 +93,12 @@ class BeginReleaseOperator(TrafficOperator):
         return work.spec.to_dict()
 
 
-class ChallengeOperator(TrafficOperator):
+class ChallengeOperator(HeldBackOperator, TrafficOperator):
     """Bring a registered version into shadow (weight 0) or canary, and prove that the endpoint serves it so.
 
     Skipped when there is nothing to prove: the model has no champion to compare with yet, or this run has promoted the
-    version before. A version that the endpoint can't serve is taken out again at once, and not tried twice.
+    version before. A version that the endpoint can't serve is taken out again at once, and not tried twice. While
+    somebody holds the rollout in the stage before, it waits, deferred.
 
     :param version: what :class:`~airflow_mlops.operators.model.RegisterOperator` returned, or a number. (templated)
     :param weight: the challenger's share of the live requests, 0 for shadow.
@@ -123,10 +125,11 @@ class ChallengeOperator(TrafficOperator):
         return {"version": version, "weight": self.weight, "entry": served.number}
 
 
-class PromoteOperator(TrafficOperator):
+class PromoteOperator(HeldBackOperator, TrafficOperator):
     """Make the version the champion, if it is the first one or every stage said so; prove that it serves.
 
-    Which stages there are is asked of the spec that the version was registered with.
+    Which stages there are is asked of the spec that the version was registered with. While somebody holds the rollout,
+    it waits, deferred.
 
     Returns ``{"model", "version", "entry"}``.
 
@@ -144,13 +147,11 @@ class PromoteOperator(TrafficOperator):
 
     def work(self, work: Work, context: Context) -> dict[str, Any]:
         """Promote on evidence."""
-        from airflow_mlops.core.registry.versions import Registry
         from airflow_mlops.core.rollout.verdict import Verdict
         from airflow_mlops.core.store.results import recall
 
         version = number_of(self.version)
-        record = Registry(work.store, work.spec.name).get(version)
-        work = replace(work, spec=ModelSpec(**record.spec))
+        work = work.registered(version)
         # A stage that was skipped, or marked as successful by hand, has given no verdict.
         given = [one for one in self.verdicts or () if one is not None]
         verdicts = [recall(work.store, reference(one, "verdict"), Verdict) for one in given]

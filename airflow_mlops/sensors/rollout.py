@@ -2,88 +2,42 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
-from airflow.sdk.configuration import conf
-
-from airflow_mlops.core.errors import EndpointError, MlopsError
 from airflow_mlops.operators.base import MlopsOperator, Work
-from airflow_mlops.operators.judging import JudgingOperator
 from airflow_mlops.operators.rollout import number_of
+from airflow_mlops.operators.waiting import WaitingOperator
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from airflow_mlops.core.rollout.verdict import Stage
+    from airflow_mlops.core.rollout.verdict import Stage, Verdict
 
 
-class RolloutSensor(JudgingOperator):
+class RolloutSensor(WaitingOperator):
     """Wait for the verdict on the challenger of this run; deferred, so waiting holds no worker.
 
     Succeeds only on PROMOTE. A failed gate, an undecided one at the end of the longest duration, a challenger that
-    somebody took out: the task fails and says which gate, value and limit. Returns ``{"ref", "decision", "stage",
-    "reason"}``.
+    somebody took out, a hold that ran out: the task fails and says which gate, value and limit. With
+    ``rollout.inconclusive: hold`` an undecided stage is held at its end, and the task waits for a person. Returns
+    ``{"ref", "decision", "stage", "reason"}``.
 
     :param stage: ``shadow`` or ``canary``.
     :param version: what the registration returned, or a number. (templated)
-    :param poll_interval: seconds between two looks; looking often costs nothing in error probability.
-        Without it, ``[mlops] poll_interval``.
     """
 
     template_fields = (*MlopsOperator.template_fields, "version")
 
-    def __init__(
-        self, *, stage: Stage, version: Any, poll_interval: float | None = None, **kwargs: Any
-    ) -> None:
+    def __init__(self, *, stage: Stage, version: Any, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.stage = stage
         self.version = version
-        self.poll_interval = (
-            conf.getfloat("mlops", "poll_interval", fallback=10.0) if poll_interval is None else poll_interval
-        )
 
     def work(self, work: Work, context: Context) -> dict[str, Any]:
         """Look once; defer while the judge says CONTINUE."""
-        version = number_of(self.version)
-        verdict = work.conductor().assess(self.stage, version)
-        if verdict.decision == "CONTINUE":
-            self.progress(verdict.reason)
-            self.wait(work, version)
+        verdict = work.conductor().assess(self.stage, number_of(self.version))
+        return self.decided(work, self.heed(work, verdict), context)
+
+    def decided(self, work: Work, verdict: Verdict, context: Context) -> dict[str, Any]:
+        """Keep the verdict, and fail on everything but PROMOTE."""
         return self.settle(work, verdict, context)
-
-    def wait(self, work: Work, version: int) -> NoReturn:
-        """Hand over to the trigger, for as long as the stage may last and a little more."""
-        # A DAG file should not pay for importing Airflow's triggers.
-        from airflow_mlops.triggers.rollout import RolloutTrigger
-
-        section = work.spec.rollout.shadow if self.stage == "shadow" else work.spec.rollout.canary
-        limit = section.max_duration if section else timedelta(0)
-        self.defer(
-            trigger=RolloutTrigger(
-                spec=work.spec.to_dict(),
-                mlops_conn_id=self.mlops_conn_id,
-                run=work.run,
-                stage=self.stage,
-                version=version,
-                poll_interval=self.poll_interval,
-            ),
-            method_name="resume",
-            timeout=limit + timedelta(minutes=15),
-        )
-
-    def resume(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
-        """Take up the verdict that the trigger saw.
-
-        :raises AirflowFailException: when it is not PROMOTE.
-        :raises AirflowException: when the trigger gave up on a fault that may be gone at the next try.
-        """
-        from airflow_mlops.core.rollout.verdict import Verdict
-
-        try:
-            if event["status"] != "decided":
-                fault = EndpointError if event["passing"] else MlopsError
-                raise fault(f"rollout can't be judged: {event['message']}")
-            return self.settle(self.prepare(context), Verdict.model_validate(event["verdict"]), context)
-        except MlopsError as error:
-            raise self.refuse(error, context) from None

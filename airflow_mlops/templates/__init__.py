@@ -6,5 +6,6 @@ from airflow_mlops.templates.lifecycle import lifecycle
 from airflow_mlops.templates.monitor import monitor
 from airflow_mlops.templates.release import release
 from airflow_mlops.templates.rollback import rollback
+from airflow_mlops.templates.rollout import rollout
 
-__all__ = ["lifecycle", "monitor", "release", "rollback"]
+__all__ = ["lifecycle", "monitor", "release", "rollback", "rollout"]

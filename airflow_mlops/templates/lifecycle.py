@@ -8,6 +8,7 @@ from airflow_mlops.spec import ModelSpec
 from airflow_mlops.templates.monitor import monitor
 from airflow_mlops.templates.release import release
 from airflow_mlops.templates.rollback import rollback
+from airflow_mlops.templates.rollout import rollout
 
 if TYPE_CHECKING:
     from airflow.sdk import DAG
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 def lifecycle(
     spec: ModelSpec, *, mlops_conn_id: str | None = None, poll_interval: float | None = None
 ) -> tuple[DAG, ...]:
-    """Make ``<model>.release``, ``<model>.monitor`` and ``<model>.rollback``.
+    """Make ``<model>.release``, ``<model>.monitor``, ``<model>.rollout`` and ``<model>.rollback``.
 
     Called at the top level of a DAG file, that is all: the DAGs register themselves.
 
@@ -27,5 +28,6 @@ def lifecycle(
     return (
         release(spec, mlops_conn_id=mlops_conn_id, poll_interval=poll_interval),
         monitor(spec, mlops_conn_id=mlops_conn_id),
+        rollout(spec, mlops_conn_id=mlops_conn_id),
         rollback(spec, mlops_conn_id=mlops_conn_id),
     )

@@ -72,7 +72,7 @@ def test_it_defers_while_the_judge_is_undecided(challenger: Run, endpoint: FakeE
         challenger.execute(sensor(poll_interval=7))
     deferred = caught.value
     assert deferred.method_name == "resume"
-    assert deferred.timeout == timedelta(hours=1, minutes=15)
+    assert deferred.timeout == timedelta(days=7, hours=1, minutes=15), "the stage, and one hold"
     assert isinstance(deferred.trigger, RolloutTrigger)
     path, arguments = deferred.trigger.serialize()
     assert path == "airflow_mlops.triggers.rollout.RolloutTrigger"

@@ -18,7 +18,7 @@ def dags() -> dict[str, DAG]:
 
 
 def test_lifecycle_makes_one_dag_for_each_purpose(dags: dict[str, DAG]) -> None:
-    assert set(dags) == {"flight_delay.release", "flight_delay.monitor", "flight_delay.rollback"}
+    assert set(dags) == {f"flight_delay.{name}" for name in ("release", "monitor", "rollout", "rollback")}
 
 
 def test_release_runs_its_stages_in_order(dags: dict[str, DAG]) -> None:

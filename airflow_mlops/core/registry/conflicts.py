@@ -29,7 +29,7 @@ def require_not_held(model: str, current: Deployment, run: str, now: datetime) -
     if is_live(current, now):
         raise RolloutHeld(
             f"version {version} of {model} is held in {current.action}",
-            stage=current.action,
+            stage="canary" if current.action == "canary" else "shadow",
             version=version,
             given=given,
             remedy="resume or abort the rollout",
