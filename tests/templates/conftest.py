@@ -61,8 +61,8 @@ def small_spec(name: str = "flight_delay", **over: Any) -> ModelSpec:
         "training": {"rounds": 10},
         "evaluation": {"gates": [{"metric": "auc", "min": 0.5}], "slices": ["origin"]},
         "rollout": {
-            "shadow": {"min_samples": 100, "max_duration": "2m", "gates": GATES},
-            "canary": {"steps": [0.5], "min_samples": 100, "max_duration": "2m", "gates": GATES},
+            "shadow": {"min_samples": 100, "max_duration": "30m", "gates": GATES},
+            "canary": {"steps": [0.5], "min_samples": 100, "max_duration": "30m", "gates": GATES},
         },
         "monitoring": {"min_rows": 100, "schedule": None},
         **over,

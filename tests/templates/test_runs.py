@@ -9,11 +9,14 @@ from airflow.models.xcom import XComModel
 from airflow.sdk import DAG
 from airflow.utils.session import create_session
 
+from airflow_mlops.core.record import utc_now
 from airflow_mlops.core.registry.deployments import DeploymentLog
 from airflow_mlops.core.registry.versions import Registry
+from airflow_mlops.core.serving.captures import read_captures
 from airflow_mlops.demo.flights import month_of
 from airflow_mlops.demo.traffic import Traffic
 from airflow_mlops.templates import monitor, release, rollback
+from tests.core.serving.fakes import wait_until
 from tests.templates.conftest import Ground, small_spec
 
 pytestmark = [pytest.mark.slow]
@@ -111,11 +114,16 @@ def test_an_unknown_override_is_one_clear_line(ground: Ground, champion: Any) ->
 
 def test_the_monitor_finds_drift_and_asks_for_retraining(ground: Ground, champion: Any) -> None:
     warm = month_of(7).head(400).assign(temp=lambda frame: frame["temp"] + 40, distance=42, carrier="AA")
+    start = utc_now()
     with Traffic(ground.endpoint, MODEL, warm, name="warm", rate=200):
-        pass
+        wait_until(lambda: len(list(read_captures(ground.store, MODEL, start))) >= 200)
     run = play(monitor(small_spec()))
     assert str(run.state) == "success"
     assert state(run, "reconcile") == "success"
+    told = result(run, "drift")
+    assert told["retrain"]
+    assert {"temp", "carrier"} <= set(told["columns"])
+    assert state(run, "request_retraining") == "success"
 
 
 def test_rollback_goes_to_the_version_before(ground: Ground, champion: Any) -> None:
