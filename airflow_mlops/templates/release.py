@@ -61,6 +61,7 @@ def release(
             # Airflow allows no other trigger rule than all_success right after a setup task, so not from begin.
             spec=spec,
             mlops_conn_id=mlops_conn_id,
+            poll_interval=poll_interval,
         )
         conclude = ConcludeReleaseOperator(task_id="conclude", tasks=list(dag.task_ids), **common)
         chain(verdicts[-1], promote, conclude)
@@ -117,6 +118,7 @@ def _roll_out(
 ) -> Sequence[BaseOperator]:
     """Replay, then shadow, then each step of the canary; return the tasks that give a verdict, in order."""
     verdicts: list[BaseOperator] = []
+    waiting = {**common, "poll_interval": poll_interval}
     last = version
     with TaskGroup("rollout", tooltip="Replay, shadow and canary: the challenger has to prove itself"):
         for stage, weight in spec.rollout.stages:
@@ -127,14 +129,8 @@ def _roll_out(
                 last = replay
                 continue
             name = "shadow" if stage == "shadow" else f"canary_{weight * 100:g}".replace(".", "_")
-            challenge = ChallengeOperator(task_id=name, version=version.output, weight=weight, **common)
-            sensor = RolloutSensor(
-                task_id=f"judge_{name}",
-                stage=stage,
-                version=version.output,
-                poll_interval=poll_interval,
-                **common,
-            )
+            challenge = ChallengeOperator(task_id=name, version=version.output, weight=weight, **waiting)
+            sensor = RolloutSensor(task_id=f"judge_{name}", stage=stage, version=version.output, **waiting)
             chain(last, challenge, sensor)
             verdicts.append(sensor)
             last = sensor
@@ -177,4 +173,5 @@ def _doc(spec: ModelSpec) -> str:
 Pins the data, tests it, trains, evaluates, registers a version, and lets it prove itself in {stages} before it becomes
 the champion. **When a task fails**: its log and the result of `conclude` say which gate refused, with value and
 limit. The champion keeps serving; nothing has to be cleaned up. Mend the cause and trigger a new run.
+`{spec.name}.rollout` holds, resumes or aborts the rollout meanwhile.
 """

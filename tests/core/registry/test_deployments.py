@@ -436,6 +436,7 @@ class History(RuleBasedStateMachine):
         if len(self.entries()) > len(before) and before and before[-1].champion is not None:
             # Only who holds the place, alive, is promoted: not withdrawn, not expired, not taken out.
             assert (before[-1].run, desired.challenger) == (run, version)
+            assert not before[-1].held
 
     @rule(run=RUNS)
     def withdraw(self, run: str) -> None:
@@ -451,6 +452,21 @@ class History(RuleBasedStateMachine):
             earlier = [entry.champion for entry in before]
             assert self.entries()[-1].champion in earlier
             assert before[-1].action == "fallback" or self.entries()[-1].champion != before[-1].champion
+
+    @rule(run=RUNS, held=st.booleans())
+    def hold_or_resume(self, run: str, held: bool) -> None:
+        before = self.log.desired()
+        mark = self.log.hold if held else self.log.resume
+        self.decide(lambda: mark(lease=HOUR, run=f"{run} {held}", **WHY))
+        assert self.log.desired().model_dump(exclude={"number"}) == before.model_dump(exclude={"number"})
+
+    @rule(run=RUNS)
+    def abort(self, run: str) -> None:
+        before = self.log.desired()
+        self.decide(lambda: self.log.abort(run=f"abort {run}", **WHY))
+        assert self.log.champion() == before.champion
+        if self.log.desired().number > before.number:
+            assert self.log.desired().challenger is None
 
     @rule(run=RUNS)
     def fallback(self, run: str) -> None:
