@@ -20,7 +20,10 @@ LOWER_IS_BETTER = frozenset(
         "mae",
         "error_rate",
         "latency",
+        "latency_quantile",
         "loss",
+        "disagreement",
+        "score_shift",
         "drift_share",
     }
 )
@@ -46,6 +49,10 @@ class Gate(Section):
         None,
         description="For latency: the service level in milliseconds whose exceedance is counted. For mae, and loss "
         "of a regression, in a rollout: the error at which a row's loss is capped.",
+    )
+
+    quantile: float | None = Field(
+        None, gt=0, lt=1, description="For latency_quantile: which one, 0.99 without it; limits are in milliseconds."
     )
 
     @model_validator(mode="after")
@@ -88,6 +95,10 @@ class GateResult(Record):
 
     ``value`` is the challenger's metric, ``champion`` the champion's (for a margin), ``bound`` the value or the
     confidence bound that was held against ``limit``; ``samples`` is how many observations stand behind it.
+
+    :param interval: of what is held against ``limit``, valid at all times at once (rollout), in its unit.
+    :param design_effect: so many requests say as much as one independent one (rollout); 1 where they are independent.
+    :param needed: about how many more of the challenger's requests would decide it, as far as that can be told.
     """
 
     gate: Gate
@@ -97,6 +108,9 @@ class GateResult(Record):
     bound: float | None = None
     limit: float | None = None
     samples: int | None = None
+    interval: tuple[float, float] | None = None
+    design_effect: float | None = None
+    needed: int | None = None
     reason: str
 
     @property

@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from airflow_mlops.core.errors import SpecError
-from airflow_mlops.core.rollout.scales import Objective, check_gates, scale_of
+from airflow_mlops.core.rollout.scales import Objective, check_gates
 from airflow_mlops.core.rollout.verdict import Decision, Stage, Verdict
 
 if TYPE_CHECKING:
-    from airflow_mlops.core.rollout.gating import Judged
-    from airflow_mlops.core.rollout.observations import Answers
+    from airflow_mlops.core.gates import Gate, GateResult
+    from airflow_mlops.core.rollout.watch import StageWatch
     from airflow_mlops.core.serving.capture import CaptureRecord, GroundTruth
     from airflow_mlops.spec import Canary, Replay, Rollout, Shadow
 
-__all__ = ["check_gates", "judge"]
-
-#: Counts that stand in every verdict, also when they are 0.
-_ALWAYS = ("captures", "champion", "challenger", "labels", "labelled", "samples")
+__all__ = ["check_gates", "decide", "judge", "open_watch"]
 
 
 def judge(
@@ -36,6 +32,7 @@ def judge(
     now: datetime,
     weight: float = 0.0,
     paused: timedelta = timedelta(0),
+    deployment: int | None = None,
 ) -> Verdict:
     """Decide about one stage of a rollout from all that was captured since it started.
 
@@ -49,109 +46,156 @@ def judge(
     :param now: the time of the judgement; later answers don't count yet.
     :param weight: in canary, the challenger's share of the traffic.
     :param paused: time since the start that does not count for the longest duration.
+    :param deployment: number of the deployment-log entry that started the stage; with it, this and not the time says
+        which answers belong to it.
     :raises SpecError: if the spec has no such stage or a gate that can't be judged on live traffic
         (:func:`check_gates`), or if champion and challenger are the same version.
     """
-    from airflow_mlops.core.rollout.evidence import gather
-    from airflow_mlops.core.rollout.gating import judge_gate
-    from airflow_mlops.core.rollout.losses import join_truth
-    from airflow_mlops.core.rollout.observations import Window, read_answers, seconds
-    from airflow_mlops.core.rollout.sequential import Levels
+    watch = open_watch(
+        stage, rollout, objective, champion, challenger, started, weight=weight, deployment=deployment
+    )
+    watch.feed(captures, labels, _seconds(now))
+    return decide(watch, rollout, now - started - paused)
+
+
+def open_watch(
+    stage: Stage,
+    rollout: Rollout,
+    objective: Objective,
+    champion: int,
+    challenger: int,
+    started: datetime,
+    *,
+    weight: float = 0.0,
+    deployment: int | None = None,
+) -> StageWatch:
+    """A watch over one stage, to be fed portion by portion; parameters and errors are those of :func:`judge`."""
+    from airflow_mlops.core.rollout.observations import Window
+    from airflow_mlops.core.rollout.watch import Rules, StageWatch
 
     check_gates(rollout, objective)
-    section = _section(stage, rollout, champion, challenger)
-    counts: Counter[str] = Counter(dict.fromkeys(_ALWAYS, 0))
-    window = Window(stage, f"v{champion}", f"v{challenger}", seconds(started), seconds(now))
-    answers = read_answers(captures, window, objective, counts)
-    truth = join_truth(labels, answers, objective, window.now, counts)
-    _count_samples(stage, answers, counts)
-    levels = Levels.split(rollout.alpha, len(section.gates))
-    judged = [
-        judge_gate(gate, gather(gate, scale_of(gate, objective), stage, answers, truth, weight), levels)
-        for gate in section.gates
-    ]
-    over = _is_over(section, window.now - window.started - paused.total_seconds())
-    return _verdict(stage, section, judged, counts, over, rollout.alpha)
-
-
-def _section(stage: Stage, rollout: Rollout, champion: int, challenger: int) -> Replay | Shadow | Canary:
-    section: Replay | Shadow | Canary | None = getattr(rollout, stage)
-    if section is None:
-        raise SpecError(f"rollout has no {stage} stage", remedy=f"add rollout.{stage} to the spec")
+    section = _section(stage, rollout)
     if champion == challenger:
         raise SpecError(
             "a version can't be judged against itself", given=f"champion and challenger {champion}"
         )
-    return section
+    rules = Rules(
+        gates=(*section.gates, *_step_gates(stage, rollout, weight)),
+        objective=objective,
+        alpha=rollout.alpha,
+        slices=rollout.slices,
+        most=rollout.max_slices,
+        share=weight,
+    )
+    window = Window(stage, f"v{champion}", f"v{challenger}", _seconds(started), deployment)
+    return StageWatch(window, rules)
 
 
-def _is_over(section: Replay | Shadow | Canary, elapsed: float) -> bool:
-    """Whether nothing more will come; ``elapsed`` in seconds. A replay has all its answers from the start."""
-    longest = getattr(section, "max_duration", None)
-    return longest is None or elapsed >= longest.total_seconds()
+def decide(watch: StageWatch, rollout: Rollout, elapsed: timedelta) -> Verdict:
+    """The verdict on what a watch has seen.
 
+    :param elapsed: how long the stage has lasted, without what does not count.
+    """
+    from airflow_mlops.core.rollout.watch import ALWAYS
 
-def _count_samples(stage: Stage, answers: Answers, counts: Counter[str]) -> None:
-    """What ``min_samples`` is about: pairs, or the challenger's answers, without the caller's own errors."""
-    if stage == "canary":
-        counts["samples"] = int((answers.challenger & ~answers.refused).sum())
-        return
-    champions, _ = answers.pairs()
-    counts["pairs"] = len(champions)
-    counts["unpaired"] = len(answers.at) - 2 * len(champions)
-    counts["samples"] = int((~answers.refused[champions]).sum())
-
-
-def _verdict(
-    stage: Stage,
-    section: Replay | Shadow | Canary,
-    judged: Sequence[Judged],
-    counts: Counter[str],
-    over: bool,
-    alpha: float,
-) -> Verdict:
-    lacking = max(0, section.min_samples - counts["samples"])
-    decision = _decide(judged, lacking, over)
+    stage = watch.window.stage
+    section = _section(stage, rollout)
+    gates, slices = watch.results(), watch.slices()
+    lacking = max(0, section.min_samples - watch.counts["samples"])
+    waits = _waits(rollout, watch, elapsed)
+    decision = _decide(gates, slices, lacking, waits, _is_over(section, elapsed))
+    mismatch = _mismatch(watch) if decision != "ROLLBACK" else ""
+    if mismatch:
+        decision = "INCONCLUSIVE"
     undecided = decision == "CONTINUE" or (stage == "replay" and decision == "INCONCLUSIVE")
-    needed = _needed(judged, lacking) if undecided else None
+    needed = max([lacking, *(gate.needed for gate in gates if gate.needed)]) or None if undecided else None
+    lines = [f"{watch.counts['samples']} of at least {section.min_samples} samples"] if lacking else []
+    lines += [waits] if waits and not lacking else []
     return Verdict(
         stage=stage,
         decision=decision,
-        reason=_reason(stage, decision, judged, counts["samples"], section.min_samples, needed),
-        gates=tuple(one.result for one in judged),
-        counts={name: number for name, number in sorted(counts.items()) if number or name in _ALWAYS},
-        alpha=alpha,
+        reason=mismatch or _reason(stage, decision, gates, slices, watch.counts["samples"], lines, needed),
+        gates=gates,
+        slices=slices,
+        counts={name: number for name, number in sorted(watch.counts.items()) if number or name in ALWAYS},
+        alpha=rollout.alpha,
         needed=needed,
     )
 
 
-def _decide(judged: Sequence[Judged], lacking: int, over: bool) -> Decision:
+def _section(stage: Stage, rollout: Rollout) -> Replay | Shadow | Canary:
+    section: Replay | Shadow | Canary | None = getattr(rollout, stage)
+    if section is None:
+        raise SpecError(f"rollout has no {stage} stage", remedy=f"add rollout.{stage} to the spec")
+    return section
+
+
+def _step_gates(stage: Stage, rollout: Rollout, weight: float) -> tuple[Gate, ...]:
+    """The gates of the canary step with this weight, if the spec still has such a step."""
+    steps = rollout.canary.steps if stage == "canary" and rollout.canary else ()
+    return next((step.gates for step in steps if step.weight == weight), ())
+
+
+def _waits(rollout: Rollout, watch: StageWatch, elapsed: timedelta) -> str:
+    """Why a canary step has to go on though its gates may have passed; empty when it has not."""
+    steps = rollout.canary.steps if rollout.canary and watch.window.stage == "canary" else ()
+    dwell = next((step.dwell for step in steps if step.weight == watch.rules.share), None)
+    if dwell is None or elapsed >= dwell:
+        return ""
+    return f"{elapsed.total_seconds():.0f} s of at least {dwell.total_seconds():.0f} s at this share"
+
+
+def _is_over(section: Replay | Shadow | Canary, elapsed: timedelta) -> bool:
+    """Whether nothing more will come. A replay has all its answers from the start."""
+    longest: timedelta | None = getattr(section, "max_duration", None)
+    return longest is None or elapsed >= longest
+
+
+def _decide(
+    gates: Sequence[GateResult], slices: Sequence[GateResult], lacking: int, waits: str, over: bool
+) -> Decision:
     """One failed gate is enough to go back; to go on takes all of them and the least sample."""
-    outcomes = {one.result.outcome for one in judged}
-    if "fail" in outcomes:
+    outcomes = {gate.outcome for gate in gates}
+    if "fail" in outcomes or any(one.outcome == "fail" for one in slices):
         return "ROLLBACK"
-    if outcomes == {"pass"} and not lacking:
+    if outcomes == {"pass"} and not lacking and not waits:
         return "PROMOTE"
+    if outcomes == {"pass"} and not lacking:
+        return "CONTINUE"
     return "INCONCLUSIVE" if over else "CONTINUE"
 
 
-def _needed(judged: Sequence[Judged], lacking: int) -> int | None:
-    """The challenger's requests until the slowest undecided gate is decided, as far as that can be told."""
-    return max([lacking, *(one.needed for one in judged if one.needed is not None)]) or None
-
-
 def _reason(
-    stage: Stage, decision: Decision, judged: Sequence[Judged], samples: int, least: int, needed: int | None
+    stage: Stage,
+    decision: Decision,
+    gates: Sequence[GateResult],
+    slices: Sequence[GateResult],
+    samples: int,
+    lacking: Sequence[str],
+    needed: int | None,
 ) -> str:
-    results = [one.result for one in judged]
     if decision == "ROLLBACK":
-        return "; ".join(result.reason for result in results if result.outcome == "fail")
+        return "; ".join(one.reason for one in (*gates, *slices) if one.outcome == "fail")
     if decision == "PROMOTE":
-        return f"all gates passed with {samples} samples: " + "; ".join(result.reason for result in results)
-    missing = [result.reason for result in results if not result.passed]
-    if samples < least:
-        missing.insert(0, f"{samples} of at least {least} samples")
+        return f"all gates passed with {samples} samples: " + "; ".join(gate.reason for gate in gates)
+    missing = [*lacking, *(gate.reason for gate in gates if not gate.passed)]
     over = "the captured requests do not decide" if stage == "replay" else "the longest duration is over"
     head = over if decision == "INCONCLUSIVE" else "not decided yet"
     more = f"; about {needed} more requests of the challenger may decide" if needed else ""
     return f"{head}: {'; '.join(missing)}{more}"
+
+
+def _mismatch(watch: StageWatch) -> str:
+    """What is wrong with the split of the traffic; empty when nothing is."""
+    if watch.share is None or not watch.mismatch:
+        return ""
+    return (
+        f"sample-ratio mismatch: the challenger got {watch.share.seen:.1%} of the requests, and the hash is to give it "
+        f"{watch.share.share:.1%}; no comparison can be trusted before the reason is found"
+    )
+
+
+def _seconds(at: datetime) -> float:
+    from airflow_mlops.core.rollout.observations import seconds
+
+    return seconds(at)

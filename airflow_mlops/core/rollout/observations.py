@@ -1,4 +1,4 @@
-"""Captured records as arrays, in the order of time; what can't be used is set aside and counted.
+"""Captured records as columns, in the order of time; what can't be used is set aside and counted.
 
 Nothing in a record is trusted: whatever is doubled, misplaced or not a number must neither stop the judge nor
 help the challenger.
@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import zlib
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from airflow_mlops.core.rollout.betting import Floats
+from airflow_mlops.core.rollout.betting import Flags, Floats, Hashes, Indices
 from airflow_mlops.core.rollout.scales import Objective
-from airflow_mlops.core.rollout.twosample import Flags, Indices
+from airflow_mlops.core.rollout.table import Seen, Table
 
 if TYPE_CHECKING:
     from airflow_mlops.core.rollout.verdict import Stage
@@ -26,97 +27,39 @@ if TYPE_CHECKING:
 
 #: The role in which the challenger answers in each stage.
 _CHALLENGER_ROLE = {"replay": "shadow", "shadow": "shadow", "canary": "challenger"}
+_FIELDS = attrgetter(
+    "at", "variant", "role", "chosen", "deployment", "event_id", "inference_id", "key", "status", "latency_ms",
+    "predictions", "rows",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Window:
-    """Which records belong to the stage that is judged; times in seconds since the epoch."""
+    """Which records belong to the stage that is judged.
+
+    :param started: seconds since the epoch; earlier answers don't count.
+    :param deployment: number of the deployment-log entry that started the stage. With it, the entry under which a
+        request was answered decides, and not the clocks of two machines.
+    """
 
     stage: Stage
     champion: str
     challenger: str
     started: float
-    now: float
+    deployment: int | None = None
 
-    def reject(self, record: CaptureRecord, at: float) -> str | None:
+    def reject(self, variant: str, role: str, chosen: str, deployment: int, at: float) -> str | None:
         """Why a record is set aside, None if it counts."""
-        if record.variant not in (self.champion, self.challenger):
-            return "fallback_answers" if record.role == "fallback" else "unknown_variant"
-        wanted = "champion" if record.variant == self.champion else _CHALLENGER_ROLE[self.stage]
-        if record.role != wanted:
+        if variant not in (self.champion, self.challenger):
+            return "fallback_answers" if role == "fallback" else "unknown_variant"
+        wanted = "champion" if variant == self.champion else _CHALLENGER_ROLE[self.stage]
+        if role != wanted:
             return "other_role"
         # what the hash did not assign is no fair sample; a shadow pair is fair whoever asked for the champion
-        if record.chosen == "failover" or (record.chosen == "target" and self.stage == "canary"):
+        if chosen == "failover" or (chosen == "target" and self.stage == "canary"):
             return "not_assigned"
-        if at < self.started:
-            return "before_start"
-        return "after_now" if at > self.now else None
-
-
-@dataclass(frozen=True)
-class Answers:
-    """One entry per answer, in the order of time (ties: in the order of a hash of the event id).
-
-    :param at: seconds since the epoch.
-    :param challenger: whether the challenger gave it, else the champion.
-    :param failed: whether there is no valid answer: status 500 and above, or no usable predictions.
-    :param refused: whether the caller was told to mend the request (status 4xx).
-    :param latency: milliseconds, NaN where it is missing.
-    :param shuffle: hash of the event id, as random numbers.
-    :param rows: how many predictions there are, 0 where ``failed`` or ``refused``.
-    :param first: index of the first of them in ``predictions``.
-    :param predictions: of all answers.
-    :param champions: index of the champion's answer by inference id; ``challengers`` likewise.
-    """
-
-    at: Floats
-    challenger: Flags
-    failed: Flags
-    refused: Flags
-    latency: Floats
-    shuffle: npt.NDArray[np.uint64]
-    rows: Indices
-    first: Indices
-    predictions: Floats
-    champions: dict[str, int]
-    challengers: dict[str, int]
-
-    def pairs(self) -> tuple[Indices, Indices]:
-        """Indices of the champion's and the challenger's answer to the same request, in the order of time."""
-        names = [name for name in self.challengers if name in self.champions]
-        champion = np.array([self.champions[name] for name in names], dtype=np.int64)
-        challenger = np.array([self.challengers[name] for name in names], dtype=np.int64)
-        order = np.argsort(np.maximum(champion, challenger), kind="stable")
-        return champion[order], challenger[order]
-
-
-@dataclass
-class _Columns:
-    """The records that count, in the order in which they came, one list per field."""
-
-    at: list[float] = field(default_factory=list)
-    hash: list[int] = field(default_factory=list)
-    event: list[str] = field(default_factory=list)
-    request: list[str] = field(default_factory=list)
-    challenger: list[bool] = field(default_factory=list)
-    status: list[int] = field(default_factory=list)
-    latency: list[float] = field(default_factory=list)
-    asked: list[int] = field(default_factory=list)
-    rows: list[int] = field(default_factory=list)
-    predictions: list[float] = field(default_factory=list)
-
-    def add(self, record: CaptureRecord, at: float, challenger: bool) -> None:
-        given = record.predictions or ()
-        self.at.append(at)
-        self.hash.append(zlib.crc32(record.event_id.encode("utf-8", "replace")))
-        self.event.append(record.event_id)
-        self.request.append(record.inference_id)
-        self.challenger.append(challenger)
-        self.status.append(record.status)
-        self.latency.append(record.latency_ms)
-        self.asked.append(len(record.rows))
-        self.rows.append(len(given))
-        self.predictions.extend(given)
+        early = at < self.started if self.deployment is None else deployment < self.deployment
+        return "before_start" if early else None
 
 
 def seconds(at: datetime) -> float:
@@ -124,106 +67,143 @@ def seconds(at: datetime) -> float:
     return (at if at.tzinfo else at.replace(tzinfo=timezone.utc)).timestamp()
 
 
-def read_answers(
-    captures: Iterable[CaptureRecord], window: Window, objective: Objective, counts: Counter[str]
-) -> Answers:
-    """The answers of both variants; ``counts`` gets what was set aside, by reason.
+def hashes(names: Sequence[str]) -> Hashes:
+    """A hash of each name, the same within this process only."""
+    return np.fromiter(map(hash, names), dtype=np.int64, count=len(names)).view(np.uint64)
+
+
+def row_ids(requests: Hashes, rows: Indices) -> Hashes:
+    """One id for each row of a request."""
+    return requests ^ (rows.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15))
+
+
+class Intake:
+    """Takes captured records, in any portions, and gives tables of the answers that count.
 
     Of several records with one event id, or answers of one variant with one inference id (a caller's retry), the
-    first in time counts.
+    first that comes counts; within a portion, the first in time.
+
+    :param columns: request columns whose values the judge needs, for slices.
+    :param counts: gets what was set aside, by reason.
     """
-    columns = _Columns()
-    for record in captures:
-        counts["captures"] += 1
-        at = seconds(record.at)
-        reason = window.reject(record, at)
-        if reason:
-            counts[reason] += 1
-        else:
-            columns.add(record, at, record.variant == window.challenger)
-    answers = _arrange(columns, objective, counts)
-    _count(answers, counts)
-    return answers
 
+    def __init__(
+        self, window: Window, objective: Objective, columns: Sequence[str], counts: Counter[str]
+    ) -> None:
+        self.window, self.counts = window, counts
+        #: Per column, the number of each value in the order of appearance.
+        self.codes: dict[str, dict[str, int]] = {name: {} for name in columns}
+        self.requests = Seen()
+        self._objective = objective
+        self._events = Seen()
+        self._answers = (Seen(), Seen())
+        self._later: list[CaptureRecord] = []
 
-def _arrange(columns: _Columns, objective: Objective, counts: Counter[str]) -> Answers:
-    at = np.array(columns.at, dtype=np.float64)
-    hashes = np.array(columns.hash, dtype=np.uint64)
-    kept = _unique(np.lexsort((hashes, at)).astype(np.int64), columns, counts)
-    status = np.array(columns.status, dtype=np.int64)[kept]
-    latency = np.array(columns.latency, dtype=np.float64)[kept]
-    latency[~(np.isfinite(latency) & (latency >= 0))] = np.nan
-    predictions = np.array(columns.predictions, dtype=np.float64)
-    rows = np.array(columns.rows, dtype=np.int64)
-    broken = _broken(predictions, rows, np.array(columns.asked, dtype=np.int64), objective)[kept]
-    first = (np.cumsum(rows) - rows)[kept]
-    answered = (status < 400) & (rows[kept] > 0)
-    counts["invalid_predictions"] = int((answered & broken).sum())
-    answered &= ~broken
-    refused = (status >= 400) & (status < 500)
-    challenger = np.array(columns.challenger, dtype=bool)[kept]
-    places: tuple[dict[str, int], dict[str, int]] = ({}, {})
-    for place, (index, arm) in enumerate(zip(kept.tolist(), challenger.tolist(), strict=True)):
-        places[arm][columns.request[index]] = place
-    return Answers(
-        at=at[kept],
-        challenger=challenger,
-        failed=~answered & ~refused,
-        refused=refused,
-        latency=latency,
-        shuffle=_mix(hashes[kept]),
-        rows=np.where(answered, rows[kept], 0),
-        first=first,
-        predictions=predictions,
-        champions=places[0],
-        challengers=places[1],
-    )
+    def take(self, captures: Iterable[CaptureRecord], now: float) -> tuple[Table, Floats]:
+        """One row per new answer, in the order of time, and the predictions of all of them one behind the other.
 
+        Records from after ``now`` wait for their time.
+        """
+        records = [*self._later, *captures]
+        self.counts["captures"] += len(records) - len(self._later)
+        fields = list(zip(*map(_FIELDS, records), strict=True)) or [()] * 12
+        at = np.fromiter(map(seconds, fields[0]), dtype=np.float64, count=len(records))
+        self._later = [record for record, due in zip(records, at <= now, strict=True) if not due]
+        self.counts["after_now"] = len(self._later)
+        kept = self._keep(fields, at, now)
+        return self._arrange(fields, at, kept)
 
-def _unique(order: Indices, columns: _Columns, counts: Counter[str]) -> Indices:
-    """``order`` without the later ones of equal event ids, and of equal inference ids of one variant."""
-    events: set[str] = set()
-    requests: tuple[set[str], set[str]] = (set(), set())
-    kept = []
-    for index in order.tolist():
-        event, request, seen = (
-            columns.event[index],
-            columns.request[index],
-            requests[columns.challenger[index]],
+    def _keep(self, fields: list[Any], at: Floats, now: float) -> Indices:
+        """The places of the records that count, in the order of time (ties: of a hash of the event id)."""
+        _, variant, role, chosen, deployment, event, request = fields[:7]
+        places = []
+        times = at.tolist()
+        for place, one in enumerate(zip(variant, role, chosen, deployment, times, strict=True)):
+            if times[place] > now:
+                continue
+            reason = self.window.reject(*one)
+            if reason:
+                self.counts[reason] += 1
+            else:
+                places.append(place)
+        kept = np.array(places, dtype=np.int64)
+        ties = np.array(
+            [zlib.crc32(event[place].encode("utf-8", "replace")) for place in places], dtype=np.int64
         )
-        if event in events:
-            counts["duplicate_event_id"] += 1
-        elif request in seen:
-            counts["duplicate_inference_id"] += 1
-        else:
-            kept.append(index)
-        events.add(event)
-        seen.add(request)
-    return np.array(kept, dtype=np.int64)
+        kept = kept[np.lexsort((ties, at[kept]))]
+        fresh = self._events.fresh(hashes([event[place] for place in kept.tolist()]))
+        self.counts["duplicate_event_id"] += int((~fresh).sum())
+        kept = kept[fresh]
+        mine = np.array([variant[place] == self.window.challenger for place in kept.tolist()], dtype=np.bool_)
+        asked = hashes([request[place] for place in kept.tolist()])
+        first = np.ones(len(kept), dtype=np.bool_)
+        for arm in (False, True):
+            first[mine == arm] = self._answers[arm].fresh(asked[mine == arm])
+        self.counts["duplicate_inference_id"] += int((~first).sum())
+        self.requests.fresh(asked)
+        return np.asarray(kept[first], dtype=np.int64)
+
+    def _arrange(self, fields: list[Any], at: Floats, kept: Indices) -> tuple[Table, Floats]:
+        chosen = [[column[place] for place in kept.tolist()] for column in fields]
+        _, variant, _, _, _, _, request, key, status_, latency_, predictions, rows = chosen
+        given = [one or () for one in predictions]
+        numbers = np.array([len(one) for one in given], dtype=np.int64)
+        flat = np.array([value for one in given for value in one], dtype=np.float64)
+        asked = np.array([len(one) for one in rows], dtype=np.int64)
+        status = np.array(status_, dtype=np.int64)
+        latency = np.array(latency_, dtype=np.float64)
+        latency[~(np.isfinite(latency) & (latency >= 0))] = np.nan
+        broken = self._broken(flat, numbers, asked)
+        answered = (status < 400) & (numbers > 0)
+        self.counts["invalid_predictions"] += int((answered & broken).sum())
+        answered &= ~broken
+        refused = (status >= 400) & (status < 500)
+        table = Table(
+            id=hashes(request),
+            at=at[kept],
+            mine=np.array([one == self.window.challenger for one in variant], dtype=np.bool_),
+            failed=~answered & ~refused,
+            refused=refused,
+            latency=latency,
+            key=_keys(key),
+            asked=np.where(answered, numbers, np.maximum(asked, 1)),
+            rows=np.where(answered, numbers, 0),
+            first=np.cumsum(numbers) - numbers,
+        )
+        for name in self.codes:
+            table[f"slice:{name}"] = self._code(name, [one[0] if one else {} for one in rows])
+        self._count(table)
+        return table, flat
+
+    def _broken(self, predictions: Floats, rows: Indices, asked: Indices) -> Flags:
+        """Which answers are none: a number is missing or infinite, no probability, or there are too few or many."""
+        bad = ~np.isfinite(predictions)
+        if self._objective == "binary":
+            bad |= ~((predictions >= 0.0) & (predictions <= 1.0))
+        owner = np.repeat(np.arange(len(rows)), rows)
+        # a capture may leave its input out; then there is nothing to compare the number of predictions with
+        miscounted = (asked > 0) & (asked != rows)
+        return np.asarray((np.bincount(owner[bad], minlength=len(rows)) > 0) | miscounted, dtype=np.bool_)
+
+    def _code(self, name: str, rows: list[dict[str, Any]]) -> Indices:
+        """The number of each row's value; -1 where the column is missing."""
+        codes = self.codes[name]
+        found = [
+            codes.setdefault(str(row[name]), len(codes)) if row.get(name) is not None else -1 for row in rows
+        ]
+        return np.array(found, dtype=np.int64)
+
+    def _count(self, answers: Table) -> None:
+        for name, who in (("champion", ~answers["mine"]), ("challenger", answers["mine"])):
+            self.counts[name] += int(who.sum())
+            self.counts[f"{name}_failed"] += int((answers["failed"] & who).sum())
+            self.counts[f"{name}_client_errors"] += int((answers["refused"] & who).sum())
+            self.counts[f"{name}_missing_latency"] += int((np.isnan(answers["latency"]) & who).sum())
 
 
-def _broken(predictions: Floats, rows: Indices, asked: Indices, objective: Objective) -> Flags:
-    """Which answers are none: a number is missing or infinite, no probability, or there are too few or many."""
-    bad = ~np.isfinite(predictions)
-    if objective == "binary":
-        bad |= ~((predictions >= 0.0) & (predictions <= 1.0))
-    owner = np.repeat(np.arange(len(rows)), rows)
-    # a capture may leave its input out; then there is nothing to compare the number of predictions with
-    miscounted = (asked > 0) & (asked != rows)
-    return np.asarray((np.bincount(owner[bad], minlength=len(rows)) > 0) | miscounted, dtype=np.bool_)
-
-
-def _mix(hashes: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
-    """Scramble 32-bit hashes (the finalizer of SplitMix64), so that like names do not stay neighbours."""
-    z = hashes + np.uint64(0x9E3779B97F4A7C15)
-    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return z ^ (z >> np.uint64(31))
-
-
-def _count(answers: Answers, counts: Counter[str]) -> None:
-    for name, who in (("champion", ~answers.challenger), ("challenger", answers.challenger)):
-        counts[name] = int(who.sum())
-        counts[f"{name}_failed"] = int((answers.failed & who).sum())
-        counts[f"{name}_client_errors"] = int((answers.refused & who).sum())
-        counts[f"{name}_missing_latency"] = int((np.isnan(answers.latency) & who).sum())
+def _keys(keys: Sequence[str]) -> npt.NDArray[np.uint64]:
+    """The hash that assigned each request. A key that is no hash of ours is hashed once more."""
+    try:
+        return np.array([int(key, 16) for key in keys], dtype=np.uint64)
+    except (ValueError, OverflowError):
+        return np.array([zlib.crc32(key.encode("utf-8", "replace")) for key in keys], dtype=np.uint64)

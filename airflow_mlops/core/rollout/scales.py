@@ -1,16 +1,22 @@
 """Which metrics live traffic can judge, and the range each of them lives in.
 
-A betting test needs observations in a known range, so every metric here is a bounded number per request:
+A betting test needs observations in a known range, so every metric here is a bounded number per request, or per row
+of a request:
 
 - ``error_rate``: 1 for a request that was not answered (status 500 and above, or no valid predictions), or 0.
 - ``latency``: 1 for a request that was not answered within ``threshold`` milliseconds, or 0. Limits are about
   that share of requests (a service level), not about milliseconds.
+- ``latency_quantile``: the ``quantile`` of the latency; limits are in milliseconds. Judged by the share of requests
+  beyond the champion's quantile plus the margin (:mod:`~airflow_mlops.core.rollout.quantile`).
+- ``accuracy``: whether a row's prediction is on the right side of one half; for binary models.
 - ``brier``: (prediction - label)^2, in [0, 1]; for binary models.
 - ``log_loss``: of the prediction clipped to [0.01, 0.99], so in [0.01005, 4.605] nats; for binary models.
 - ``mae``: absolute error, capped at ``threshold`` in the label's unit; for regression.
 - ``loss``: brier for binary models, mae for regression.
+- ``disagreement``: share of rows on which the two models decide differently; binary, in pairs only, no labels.
+- ``score_shift``: mean distance of the two models' predictions (regression: capped at ``threshold``); in pairs only.
 
-Losses are means over the labelled rows of a request. Margins and maxima are in the metric's own unit.
+Margins and limits are in the metric's own unit.
 """
 
 from __future__ import annotations
@@ -26,18 +32,34 @@ if TYPE_CHECKING:
     from airflow_mlops.spec import Rollout
 
 Objective = Literal["binary", "regression"]
-Kind = Literal["error_rate", "latency", "brier", "log_loss", "mae"]
+Kind = Literal[
+    "error_rate",
+    "latency",
+    "latency_quantile",
+    "accuracy",
+    "brier",
+    "log_loss",
+    "mae",
+    "disagreement",
+    "score_shift",
+]
 
 #: Predictions are clipped to [CLIP, 1 - CLIP] before their log loss is taken, which bounds it.
 CLIP = 0.01
-JUDGED = ("error_rate", "latency", "loss", "brier", "log_loss", "mae")
+JUDGED = (
+    *("error_rate", "latency", "latency_quantile", "accuracy", "loss", "brier", "log_loss", "mae"),
+    *("disagreement", "score_shift"),
+)
 _LOSS_OF: dict[str, Kind] = {"binary": "brier", "regression": "mae"}
-_BINARY_ONLY, _REGRESSION_ONLY = ("brier", "log_loss"), ("mae",)
+_BINARY_ONLY, _REGRESSION_ONLY = ("accuracy", "brier", "log_loss", "disagreement"), ("mae",)
+_LATENCIES = ("latency", "latency_quantile")
+_PAIRS_ONLY = ("disagreement", "score_shift")
+_DEFAULT_QUANTILE = 0.99
 
 
 @dataclass(frozen=True)
 class Scale:
-    """The range of a metric per request, in the metric's unit."""
+    """The range of a metric per request or row, in the metric's unit."""
 
     kind: Kind
     low: float
@@ -54,9 +76,14 @@ def scale_of(gate: Gate, objective: Objective) -> Scale:
     kind: Kind = _LOSS_OF[objective] if gate.metric == "loss" else gate.metric  # type: ignore[assignment]
     if kind == "log_loss":
         return Scale(kind, -math.log(1 - CLIP), -math.log(CLIP))
-    if kind == "mae":
+    if kind == "mae" or (kind == "score_shift" and objective == "regression"):
         return Scale(kind, 0.0, float(gate.threshold or 0.0))
     return Scale(kind, 0.0, 1.0)
+
+
+def quantile_of(gate: Gate) -> float:
+    """The quantile that a gate on ``latency_quantile`` is about."""
+    return _DEFAULT_QUANTILE if gate.quantile is None else gate.quantile
 
 
 def check_gates(rollout: Rollout, objective: Objective | None = None) -> None:
@@ -68,13 +95,25 @@ def check_gates(rollout: Rollout, objective: Objective | None = None) -> None:
     for stage in ("replay", "shadow", "canary"):
         section = getattr(rollout, stage)
         for number, gate in enumerate(section.gates if section else ()):
-            place = f"rollout.{stage}.gates.{number}"
-            if stage == "replay" and gate.metric == "latency":
-                raise SpecError(
-                    f"{place}: latency can't be judged in replay: no traffic passed",
-                    remedy="put it under rollout.shadow",
-                )
-            _check(gate, place, objective)
+            _check_stage(gate, f"rollout.{stage}.gates.{number}", stage)
+            _check(gate, f"rollout.{stage}.gates.{number}", objective)
+    for place, step in enumerate(rollout.canary.steps if rollout.canary else ()):
+        for number, gate in enumerate(step.gates):
+            _check_stage(gate, f"rollout.canary.steps.{place}.gates.{number}", "canary")
+            _check(gate, f"rollout.canary.steps.{place}.gates.{number}", objective)
+
+
+def _check_stage(gate: Gate, place: str, stage: str) -> None:
+    if stage == "replay" and gate.metric in _LATENCIES:
+        raise SpecError(
+            f"{place}: latency can't be judged in replay: no traffic passed",
+            remedy="put it under rollout.shadow",
+        )
+    if stage == "canary" and gate.metric in _PAIRS_ONLY:
+        raise SpecError(
+            f"{place}: {gate.metric} needs both answers to one request, and in canary there is only one",
+            remedy="put it under rollout.shadow or rollout.replay",
+        )
 
 
 def _check(gate: Gate, place: str, objective: Objective | None) -> None:
@@ -84,11 +123,9 @@ def _check(gate: Gate, place: str, objective: Objective | None) -> None:
             expected=f"one of {', '.join(JUDGED)}",
             remedy="put this gate under evaluation, where all labels are known",
         )
-    if gate.slice is not None:
+    if gate.slice is not None and "=" not in gate.slice:
         raise SpecError(
-            f"{place}: a slice can't be judged on live traffic",
-            given=gate.slice,
-            remedy="put this gate under evaluation, or leave out slice",
+            f"{place}: not a slice", given=gate.slice, expected="column=value, for example carrier=UA"
         )
     _check_objective(gate, place, objective)
     _check_threshold(gate, place, objective)
@@ -106,12 +143,12 @@ def _check_objective(gate: Gate, place: str, objective: Objective | None) -> Non
     if objective and not _fits(gate, objective):
         raise SpecError(
             f"{place}: {gate.metric} is not a metric of a {objective} model",
-            expected="brier, log_loss or loss" if objective == "binary" else "mae or loss",
+            expected="accuracy, brier, log_loss or loss" if objective == "binary" else "mae or loss",
         )
 
 
 def _check_threshold(gate: Gate, place: str, objective: Objective | None) -> None:
-    capped = gate.metric == "mae" or (gate.metric == "loss" and objective == "regression")
+    capped = gate.metric == "mae" or (gate.metric in ("loss", "score_shift") and objective == "regression")
     if gate.metric != "latency" and not capped:
         return
     if gate.threshold is None or not math.isfinite(gate.threshold) or gate.threshold <= 0:
@@ -128,20 +165,45 @@ def _check_threshold(gate: Gate, place: str, objective: Objective | None) -> Non
 
 
 def _check_limit(gate: Gate, place: str, scale: Scale) -> None:
-    if gate.min is not None:
+    if gate.metric == "latency_quantile":
+        _check_milliseconds(gate, place)
+        return
+    wrong, right = ("max", "min") if gate.direction == "higher" else ("min", "max")
+    if getattr(gate, wrong) is not None:
+        more = "more" if gate.direction == "higher" else "less"
         raise SpecError(
-            f"{place}: less {gate.metric} is better, so min would ask for a bad model",
-            remedy="use max or margin",
+            f"{place}: {more} {gate.metric} is better, so {wrong} would ask for a bad model",
+            remedy=f"use {right} or margin",
         )
-    if gate.max is not None and not scale.low < gate.max < scale.high:
+    limit = getattr(gate, right)
+    if limit is not None and not scale.low < limit < scale.high:
         raise SpecError(
-            f"{place}: max of {gate.metric} is out of its range",
-            given=gate.max,
+            f"{place}: {right} of {gate.metric} is out of its range",
+            given=limit,
             expected=f"more than {scale.low:.4g} and less than {scale.high:.4g}",
+        )
+    if gate.margin is not None and gate.metric in _PAIRS_ONLY:
+        raise SpecError(
+            f"{place}: {gate.metric} compares the challenger with the champion already", remedy="use max"
         )
     if gate.margin is not None and not -scale.span < gate.margin < scale.span:
         raise SpecError(
             f"{place}: margin of {gate.metric} is out of its range",
             given=gate.margin,
             expected=f"more than {-scale.span:.4g} and less than {scale.span:.4g}",
+        )
+
+
+def _check_milliseconds(gate: Gate, place: str) -> None:
+    if gate.min is not None:
+        raise SpecError(
+            f"{place}: less latency_quantile is better, so min would ask for a bad model",
+            remedy="use max or margin",
+        )
+    limit = gate.max if gate.max is not None else gate.margin
+    if limit is None or not math.isfinite(limit) or limit < 0 or (gate.max is not None and limit == 0):
+        raise SpecError(
+            f"{place}: limit of latency_quantile is out of its range",
+            given=limit,
+            expected="milliseconds, not below 0",
         )

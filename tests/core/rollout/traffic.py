@@ -30,7 +30,7 @@ def capture(number: int, version: int = 1, *, after: float | None = None, **fiel
         "at": at,
         "latency_ms": 5.0,
         "status": 200,
-        "key": "0" * 16,
+        "key": f"{number * 0x9E3779B97F4A7C15 % 2**64:016x}",
         "rows": ({"x": 1.0},),
         "predictions": (0.5,),
         "deployment": 1,
