@@ -32,7 +32,7 @@ from airflow_mlops.core.rollout.cells import UNIT
 LEVELS: Floats = np.geomspace(1e-4, 0.9, 24)
 _LOG_EDGES = np.log(np.sqrt(LEVELS[1:] * LEVELS[:-1]))
 #: Requests in a block, and after how many a request counts half in the level.
-_BLOCK, _HALF_LIFE = 64, 2000.0
+_BLOCK, _HALF_LIFE = 32, 200.0
 #: What is believed about the level before the first request: 2 %, like 25 requests.
 _FIRST_LEVEL, _FIRST_WEIGHT = 0.02, 25.0
 
