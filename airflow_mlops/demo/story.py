@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -76,7 +77,7 @@ class Story:
     def prepare(self) -> None:
         """Wait until Airflow knows the DAGs."""
         for name in ("release", "monitor", "rollback"):
-            self._airflow.wait_for_dag(f"{MODEL}.{name}", timeout=120)
+            self._airflow.wait_for_dag(f"{MODEL}.{name}", timeout=300)
 
     def first_release(self) -> Act:
         """(a) The flights of January to June make the first champion."""
@@ -140,9 +141,9 @@ class Story:
         for month in (9, 10, 11):
             write_month(month, self._data)
         known = {run.run_id for run in self._airflow.runs(f"{MODEL}.release")}
-        with self._traffic(12):
-            time.sleep(15)
-            found = self._run(f"{MODEL}.monitor", "drift", "success", {"window": "20s"})
+        with self._traffic(12) as traffic:
+            window = self._seconds_until(traffic, 2000)
+            found = self._run(f"{MODEL}.monitor", "drift", "success", {"window": f"{window}s"})
             self._expect(found, retrain=True)
             self._say(f"   drift in {', '.join(found['columns'])}")
             run = self._wait_for_release(known)
@@ -196,7 +197,17 @@ class Story:
             took = f" ({task.seconds:.1f} s)" if task.seconds else ""
             self._say(f"   {task.task_id}: {task.state}{took}")
 
-    def _wait_for_release(self, known: set[str], timeout: float = 120.0) -> Run:
+    @staticmethod
+    def _seconds_until(traffic: Traffic, answers: int, timeout: float = 600.0) -> int:
+        """Wait until so many requests of a traffic that has just begun are answered; the seconds that it took."""
+        start = time.monotonic()
+        while sum(traffic.answers.copy().values()) < answers:
+            if time.monotonic() - start > timeout:
+                raise DemoFailed("live requests are answered too slowly", given=dict(traffic.answers))
+            time.sleep(0.5)
+        return math.ceil(time.monotonic() - start)
+
+    def _wait_for_release(self, known: set[str], timeout: float = 300.0) -> Run:
         deadline = time.monotonic() + timeout
         while time.monotonic() < deadline:
             for run in self._airflow.runs(f"{MODEL}.release"):

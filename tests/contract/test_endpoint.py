@@ -24,6 +24,7 @@ from airflow_mlops.core.store import Store
 from airflow_mlops.core.store.folder import FolderStore
 from airflow_mlops.spec import Serving
 from tests.core.serving import fakes
+from tests.waiting import PATIENCE, wait_until
 
 HOUR = timedelta(hours=1)
 
@@ -64,9 +65,8 @@ class Harness:
 
     def captured(self, since: datetime, count: int) -> list[CaptureRecord]:
         """The captures since then, as soon as there are so many."""
-        deadline = time.monotonic() + self.captures_after
-        while len(found := list(self.endpoint.captures(since))) < count and time.monotonic() < deadline:
-            time.sleep(0.05)
+        wait_until(lambda: len(list(self.endpoint.captures(since))) >= count, self.captures_after)
+        found = list(self.endpoint.captures(since))
         assert len(found) == count
         return found
 
@@ -81,7 +81,7 @@ def local(folder: Path) -> Iterator[Harness]:
     ):
         endpoint = LocalEndpoint(url, fakes.MODEL, store)
         clock = fakes.Clock(patch)
-        yield Harness(endpoint, store, fakes.ROW, "id", fakes.answer_of, fakes.PATIENCE, clock.move)
+        yield Harness(endpoint, store, fakes.ROW, "id", fakes.answer_of, PATIENCE, clock.move)
 
 
 HARNESSES: dict[str, Callable[[Path], AbstractContextManager[Harness]]] = {"local": local}
@@ -225,11 +225,11 @@ def test_rollback_under_load_fails_nobody_and_holds_when_it_returns(harness: Har
     for caller in callers:
         caller.start()
     try:
-        fakes.wait_until(lambda: {variant for _, variant in answers} == {f"v{one}", f"v{two}"})
+        wait_until(lambda: {variant for _, variant in answers} == {f"v{one}", f"v{two}"})
         harness.deploy("rollback", one)
         over = time.monotonic()
         count = len(answers)
-        fakes.wait_until(lambda: len(answers) > count + 30)
+        wait_until(lambda: len(answers) > count + 30)
     finally:
         stop.set()
         for caller in callers:

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -15,9 +15,8 @@ import pytest
 
 from airflow_mlops.demo.processes import Child, Processes, ProcessFailed, exit_on_sigterm, free_port, tail
 from tests.liveness import gone
+from tests.waiting import PATIENCE, wait_until
 
-#: Seconds to wait for what must happen; a wait ends as soon as it has.
-PATIENCE = 120.0
 SLEEPER = [sys.executable, "-c", "import time; print('up', flush=True); time.sleep(600)"]
 # Deaf to SIGTERM, with a child in a group of its own and one in a session of its own, as tasks may have.
 STUBBORN = [
@@ -49,15 +48,6 @@ with exit_on_sigterm(), Processes(Path(sys.argv[1]), grace=0.3) as processes:
 def processes(tmp_path: Path) -> Iterator[Processes]:
     with Processes(tmp_path / "logs", grace=0.5) as made:
         yield made
-
-
-def eventually(condition: Callable[[], bool], within: float = PATIENCE) -> bool:
-    deadline = time.monotonic() + within
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.05)
-    return True
 
 
 def test_a_child_prints_to_its_log_and_ends_with_the_block(tmp_path: Path) -> None:
@@ -99,7 +89,7 @@ def test_a_child_that_ends_early_is_explained_by_its_log(processes: Processes) -
 
 def test_a_child_that_is_never_ready_is_explained_by_its_log(processes: Processes) -> None:
     child = processes.start("slow", SLEEPER)
-    assert eventually(lambda: child.log.stat().st_size > 0)
+    wait_until(lambda: child.log.stat().st_size > 0)
     with pytest.raises(ProcessFailed, match=r"(?s)slow was not ready within 0 s.*up"):
         processes.wait_ready(child, lambda: False, timeout=0.2)
 
@@ -116,7 +106,7 @@ def test_nothing_outlives_the_parent(tmp_path: Path, number: signal.Signals) -> 
     parent.send_signal(number)
     parent.stdout.close()
     parent.wait(PATIENCE)
-    assert eventually(lambda: all(gone(pid) for pid in pids))
+    wait_until(lambda: all(gone(pid) for pid in pids))
 
 
 def test_an_exception_ends_the_children(tmp_path: Path) -> None:

@@ -7,6 +7,8 @@ import json
 import stat
 from pathlib import Path
 
+from airflow.configuration import conf
+
 from airflow_mlops.demo.credentials import Credentials
 from airflow_mlops.demo.settings import Bundle, Ports, airflow_settings, inherited
 
@@ -49,6 +51,11 @@ def test_everything_is_on_loopback(tmp_path: Path) -> None:
     assert made["AIRFLOW__API__BASE_URL"] == "http://127.0.0.1:1"
     assert made["AIRFLOW__CORE__EXECUTION_API_SERVER_URL"] == "http://127.0.0.1:1/execution/"
     assert made["AIRFLOW__SCHEDULER__ENABLE_HEALTH_CHECK"] == "False"
+
+
+def test_the_scheduler_pauses_for_less_than_by_default(tmp_path: Path) -> None:
+    pause = conf.get_default_value("scheduler", "scheduler_idle_sleep_time")
+    assert float(settings(tmp_path)["AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME"]) < float(pause)
 
 
 def test_another_airflow_stays_out() -> None:

@@ -6,8 +6,7 @@ The acts build on one another, so they run in the order of this file; one that f
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +23,9 @@ from airflow_mlops.demo.stage import Stage, raised
 from airflow_mlops.demo.story import MODEL, Act, Story
 from airflow_mlops.demo.transport import RestError
 from tests.liveness import gone
+from tests.waiting import wait_until
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1800)]
 RELEASE = f"{MODEL}.release"
 
 
@@ -177,7 +177,7 @@ def test_i_no_secret_lies_in_logs_or_lineage(stage: Stage, story: Story) -> None
 def test_j_an_aborted_release_gives_the_traffic_back(stage: Stage, story: Story, store: Store) -> None:
     run = _release_in_shadow(stage)
     stage.airflow.rest.abort(RELEASE, run)
-    assert _wait(lambda: _task(stage, run, "conclude") == "success"), _task(stage, run, "conclude")
+    wait_until(lambda: _task(stage, run, "conclude") == "success", 600, 0.5)
     told = stage.airflow.rest.xcom(RELEASE, run, "conclude")
     assert (told["outcome"], told["champion"]) == ("refused", 4)
     _require_champion_alone(stage, store, 4)
@@ -187,7 +187,7 @@ def test_k_a_rollback_during_a_release_ends_the_release(stage: Stage, story: Sto
     run = _release_in_shadow(stage)
     rollback = stage.airflow.rest.trigger(f"{MODEL}.rollback", {"to": 2, "reason": "complaints"})
     assert stage.airflow.rest.wait_for_run(rollback.dag_id, rollback.run_id).state == "success"
-    assert stage.airflow.rest.wait_for_run(RELEASE, run, timeout=120).state == "failed"
+    assert stage.airflow.rest.wait_for_run(RELEASE, run).state == "failed"
     told = stage.airflow.rest.xcom(RELEASE, run, "conclude")
     assert told["task"] == "rollout.judge_shadow"
     assert "complaints" in told["reason"]
@@ -198,23 +198,12 @@ def _release_in_shadow(stage: Stage) -> str:
     """A release whose shadow stage waits for more requests than will come."""
     patient = {"overrides": {"rollout": {"shadow": {"min_samples": 1_000_000}}}}
     run = stage.airflow.rest.trigger(RELEASE, patient).run_id
-    assert _wait(lambda: _task(stage, run, "rollout.judge_shadow") == "deferred"), (
-        "the release did not come to shadow"
-    )
+    wait_until(lambda: _task(stage, run, "rollout.judge_shadow") == "deferred", 600, 0.5)
     return run
 
 
 def _task(stage: Stage, run: str, task_id: str) -> str | None:
     return {task.task_id: task.state for task in stage.airflow.rest.tasks(RELEASE, run)}.get(task_id)
-
-
-def _wait(holds: Callable[[], bool], timeout: float = 180) -> bool:
-    deadline = time.monotonic() + timeout
-    while not holds():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.5)
-    return True
 
 
 def _require_champion_alone(stage: Stage, store: Store, version: int) -> None:

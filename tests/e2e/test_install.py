@@ -13,7 +13,7 @@ import pytest
 
 from tests.wheel import ROOT, build_wheel
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1800)]
 BUNDLE = "airflow-mlops-example-dags"
 
 
@@ -48,7 +48,7 @@ class CleanAirflow:
 
     def _run(self, *command: str) -> str:
         done = subprocess.run(
-            command, capture_output=True, text=True, check=False, env=self._environment, timeout=300
+            command, capture_output=True, text=True, check=False, env=self._environment, timeout=1200
         )
         assert done.returncode == 0, f"{command}: {done.stdout[-2000:]}{done.stderr[-2000:]}"
         return done.stdout

@@ -16,8 +16,8 @@ from airflow_mlops.core.serving.captures import read_captures
 from airflow_mlops.demo.flights import month_of
 from airflow_mlops.demo.traffic import Traffic
 from airflow_mlops.templates import monitor, release, rollback
-from tests.core.serving.fakes import wait_until
 from tests.templates.conftest import Ground, small_spec
+from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.slow]
 MODEL = "flight_delay"

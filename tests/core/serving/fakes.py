@@ -24,14 +24,13 @@ from airflow_mlops.core.store import Store
 from airflow_mlops.core.training.artifact import InputColumn, Signature
 from airflow_mlops.core.training.inputs import RowChecker
 from airflow_mlops.spec import Fallback, Serving
+from tests.waiting import PATIENCE, wait_until
 
 MODEL = "flight_delay"
 FAILING, UNLOADABLE, DEMANDING, NAN, SLOW_TO_LOAD, POISONED, HANGING = 13, 14, 15, 16, 17, 18, 19
 PACE = Pace(poll=0.05, ship=0.2)
 #: Never looks at the store by itself while a test runs: it follows only when it is told to.
 ASKED_ONLY = Pace(poll=3600.0, ship=0.2)
-#: Seconds to wait for what must happen. A wait ends as soon as it has; this long only on a machine that hangs.
-PATIENCE = 120.0
 SOON = timedelta(seconds=PATIENCE)
 
 INPUTS = (InputColumn(name="x", type="number"), InputColumn(name="carrier", type="string"))
@@ -151,13 +150,6 @@ def running(
         server.should_exit = True
         thread.join(PATIENCE)
     assert not thread.is_alive()
-
-
-def wait_until(condition: Any, timeout: float = PATIENCE) -> None:
-    deadline = time.monotonic() + timeout
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.01)
 
 
 def client(url: str) -> httpx.Client:

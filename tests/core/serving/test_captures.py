@@ -15,7 +15,8 @@ from airflow_mlops.core.serving.ground_truth import append_ground_truth, read_gr
 from airflow_mlops.core.serving.hours import children
 from airflow_mlops.core.serving.lines import capture_line, read_capture
 from airflow_mlops.core.store import Store
-from tests.core.serving.fakes import MODEL, ROW, wait_until
+from tests.core.serving.fakes import MODEL, ROW
+from tests.waiting import wait_until
 
 NOON = datetime(2026, 3, 1, 12, 30, 15, 123456, tzinfo=timezone.utc)
 

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from airflow_mlops.core.store.folder import FolderStore
-from tests.core.serving.fakes import PATIENCE, client, deploy, described
+from tests.core.serving.fakes import client, deploy, described
+from tests.waiting import PATIENCE
 
 
 def start(*arguments: str, **env: str) -> subprocess.Popen[str]:

@@ -26,9 +26,9 @@ from tests.core.serving.fakes import (
     deploy,
     described,
     running,
-    wait_until,
 )
 from tests.servers.process import refusing_port
+from tests.waiting import wait_until
 
 HOUR = timedelta(hours=1)
 

@@ -14,8 +14,9 @@ from airflow_mlops.core.serving.ground_truth import append_ground_truth, read_gr
 from airflow_mlops.core.serving.local import LocalEndpoint
 from airflow_mlops.core.serving.server import Pace
 from airflow_mlops.core.store.s3 import S3Store
-from tests.core.serving.fakes import MODEL, ROW, SOON, deploy, running, wait_until
+from tests.core.serving.fakes import MODEL, ROW, SOON, deploy, running
 from tests.servers import ServerMissingError, ministack
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.s3
 

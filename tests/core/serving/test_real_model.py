@@ -23,7 +23,8 @@ from airflow_mlops.core.store.blobs import put_bytes
 from airflow_mlops.core.store.folder import FolderStore
 from airflow_mlops.core.training.artifact import FeatureCode, InputColumn, Signature, TrainedModel
 from airflow_mlops.core.training.predictor import Predictor
-from tests.core.serving.fakes import MODEL, client, described, running, wait_until
+from tests.core.serving.fakes import MODEL, client, described, running
+from tests.waiting import wait_until
 
 CODE = b"""
 def features(frame):

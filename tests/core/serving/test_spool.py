@@ -23,7 +23,8 @@ from airflow_mlops.core.serving import spool as spooling
 from airflow_mlops.core.serving.captures import read_captures
 from airflow_mlops.core.serving.spool import Spool
 from airflow_mlops.core.store.folder import FolderStore
-from tests.core.serving.fakes import MODEL, PATIENCE, ROW, client, deploy, running, wait_until
+from tests.core.serving.fakes import MODEL, ROW, client, deploy, running
+from tests.waiting import PATIENCE, wait_until
 
 INVOKE = f"/endpoints/{MODEL}/invocations"
 NOW = timedelta(seconds=0)

@@ -19,7 +19,6 @@ from tests.core.serving.fakes import (
     HANGING,
     MODEL,
     NAN,
-    PATIENCE,
     POISONED,
     ROW,
     SOON,
@@ -28,8 +27,8 @@ from tests.core.serving.fakes import (
     client,
     deploy,
     running,
-    wait_until,
 )
+from tests.waiting import PATIENCE, wait_until
 
 PATH = f"/endpoints/{MODEL}/invocations"
 

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+import os
+from pathlib import Path
 from typing import Any
 
 from airflow.providers.standard.operators.hitl import ApprovalOperator
-from airflow.providers.standard.triggers.temporal import TimeDeltaTrigger
+from airflow.providers.standard.triggers.file import FileTrigger
 from airflow.sdk import DAG, Asset, BaseOperator, Context, Param, get_current_context, task
 
 ASSET = Asset("harness://data")
 
 
 class Pause(BaseOperator):
-    """Wait a second in the triggerer."""
+    """Wait in the triggerer for the file ``$AIRFLOW_HOME/<run id>``."""
 
     def execute(self, context: Context) -> None:
         """Defer."""
-        self.defer(trigger=TimeDeltaTrigger(timedelta(seconds=1)), method_name="resume")
+        file = Path(os.environ["AIRFLOW_HOME"]) / context["run_id"]
+        self.defer(trigger=FileTrigger(filepath=str(file), poke_interval=0.5), method_name="resume")
 
     def resume(self, context: Context, event: Any) -> str:
         """Say that it is over."""
