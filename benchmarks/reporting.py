@@ -41,11 +41,14 @@ class Measure:
 
     @property
     def holds(self) -> bool:
-        """Whether the value reaches the limit; a value that is not a number never does."""
+        """Whether the value reaches the limit; without one, only a value that is not a number fails.
+
+        Infinity never reaches a limit, but it may be shown: "never" is an answer.
+        """
+        if self.limit is None:
+            return not math.isnan(self.value)
         if not math.isfinite(self.value):
             return False
-        if self.limit is None:
-            return True
         return self.value <= self.limit if self.better == "lower" else self.value >= self.limit
 
     def as_json(self) -> dict[str, Any]:
@@ -57,6 +60,15 @@ class Measure:
             "better": self.better,
             "holds": self.holds,
         }
+
+
+def share_interval(hits: int, runs: int) -> tuple[float, float]:
+    """Wilson's 95 % interval of a share."""
+    z, share = 1.96, hits / runs
+    middle = share + z * z / (2 * runs)
+    spread = z * math.sqrt(share * (1 - share) / runs + (z / (2 * runs)) ** 2)
+    scale = 1 + z * z / runs
+    return max(0.0, (middle - spread) / scale), min(1.0, (middle + spread) / scale)
 
 
 Measuring = Callable[[bool], Iterable[Measure]]

@@ -46,3 +46,26 @@ def test_check_fails_when_a_limit_is_missed(reporting, value, code):
     measures = [reporting.Measure("ratio", value, limit=1.5)]
     assert reporting.report("what", lambda _: measures, ["--check"]) == code
     assert reporting.report("what", lambda _: measures, []) == 0
+
+
+def test_never_may_be_shown_but_reaches_no_limit(reporting):
+    assert reporting.report("what", lambda _: [reporting.Measure("shown", math.inf)], ["--check"]) == 0
+    assert (
+        reporting.report("what", lambda _: [reporting.Measure("limited", math.inf, limit=1.0)], ["--check"])
+        == 1
+    )
+    assert reporting.report("what", lambda _: [reporting.Measure("broken", math.nan)], ["--check"]) == 1
+
+
+@pytest.mark.parametrize(
+    "hits,runs,interval",
+    # Newcombe, Statistics in Medicine 17 (1998), table I, method 3
+    [
+        (81, 263, (0.2553, 0.3662)),
+        (15, 148, (0.0624, 0.1605)),
+        (0, 20, (0.0, 0.1611)),
+        (1, 29, (0.0061, 0.1718)),
+    ],
+)
+def test_the_interval_of_a_share_is_wilsons(reporting, hits, runs, interval):
+    assert reporting.share_interval(hits, runs) == pytest.approx(interval, abs=1e-4)
