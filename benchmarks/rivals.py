@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 
 import numpy as np
 import numpy.typing as npt
@@ -86,7 +86,7 @@ def flagger(
     """
     if tuned:
         allowed, p99 = TUNED * plan.base, TUNED * (plan.p99 or math.inf)
-    series = _Series.of(stream, stream.arm, 60.0)
+    series = _challenger(stream, 60.0)
     bad = series.p99 > p99 if stream.latency is not None else series.rate > allowed
     return _flagger_stop(stream, series, bad | (series.count == 0))
 
@@ -97,7 +97,7 @@ def flagger_relative(stream: Stream, plan: Plan) -> int | None:
     Not in the docs; the maintainer's answer in fluxcd/flagger issue 739 is a ``MetricTemplate`` that also queries
     ``{{ target }}-primary``. Interval, threshold and iterations as in :func:`flagger`.
     """
-    series, primary = _Series.of(stream, stream.arm, 60.0), _Series.of(stream, ~stream.arm, 60.0)
+    series, primary = _challenger(stream, 60.0), _Series.of(stream, ~stream.arm, 60.0)
     mine, theirs = (series.p99, primary.p99) if stream.latency is not None else (series.rate, primary.rate)
     windows = min(len(mine), len(theirs))
     bad = ~(mine[:windows] <= TUNED * theirs[:windows])
@@ -116,7 +116,7 @@ def argo(stream: Stream, plan: Plan, allowed: float = 0.05, *, tuned: bool = Fal
     Assumed: measurements at full five minutes, over the five minutes before; the example's ``irate`` would use the last
     two scrapes only, which is noisier.
     """
-    series = _Series.of(stream, stream.arm, 300.0)
+    series = _challenger(stream, 300.0)
     if stream.latency is not None:
         bad = series.p99 > (TUNED * (plan.p99 or math.inf) if tuned else math.inf)
     else:
@@ -138,17 +138,17 @@ def sagemaker(stream: Stream, plan: Plan, datapoints: int = 2, *, tuned: bool = 
     Assumed: the alarm watches the challenger alone, and acts as soon as a period is over.
     """
     if tuned:
-        series = _Series.of(stream, stream.arm, 60.0)
+        series = _challenger(stream, 60.0)
         bad = (
             series.p99 > TUNED * (plan.p99 or math.inf)
             if stream.latency is not None
             else series.rate > TUNED * plan.base
         )
     elif stream.latency is not None:
-        series = _Series.of(stream, stream.arm, 300.0)
+        series = _challenger(stream, 300.0)
         bad = series.mean_latency > 100.0
     else:
-        series = _Series.of(stream, stream.arm, 600.0)
+        series = _challenger(stream, 600.0)
         bad = series.rate > 1.0
     return series.stop(stream, _in_a_row(bad)[: int(3600 / series.seconds)] >= datapoints)
 
@@ -166,7 +166,7 @@ def kayenta(stream: Stream, plan: Plan) -> int | None:
     data fails.
     """
     baseline = ~stream.arm & (hashed(stream.key, 2) < plan.share / (1 - plan.share))
-    canary, control = _Series.of(stream, stream.arm, 60.0), _Series.of(stream, baseline, 60.0)
+    canary, control = _challenger(stream, 60.0), _Series.of(stream, baseline, 60.0)
     runs = np.zeros(min(180, len(canary.count)), dtype=bool)
     for end in range(60, len(runs) + 1, 60):
         before, now = (
@@ -234,17 +234,16 @@ def msprt(stream: Stream, plan: Plan) -> int | None:
     ready = np.flatnonzero(np.minimum(n1, n0) >= 100)
     if not len(ready):
         return None
-    ones, zeros = n1[ready], n0[ready]
-    p1, p0 = s1[ready] / ones, s0[ready] / zeros
-    variance = np.maximum(p1 * (1 - p1) / ones + p0 * (1 - p0) / zeros, 1e-300)
+    p1, p0 = s1[ready] / n1[ready], s0[ready] / n0[ready]
+    variance = p1 * (1 - p1) / n1[ready] + p0 * (1 - p0) / n0[ready]
+    worse, enough = p1 - p0, math.log(1 / plan.alpha)
+    # nowhere else can the ratio be large enough; without any error yet the variance is 0
+    near = np.flatnonzero((worse > 0) & (worse**2 >= 2 * enough * variance))
+    ready, worse, variance = ready[near], worse[near], variance[near]
     end = plan.base * (1 - plan.base) * (1 / n1[-1] + 1 / n0[-1])
     tau2 = _mixing_variance(plan.effect**2, end, plan.alpha)
-    worse = p1 - p0
-    log_ratio = 0.5 * np.log(variance / (variance + tau2)) + worse**2 * tau2 / (
-        2 * variance * (variance + tau2)
-    )
-    # without any error yet the plug-in variance is 0 and says nothing
-    hits = np.flatnonzero((worse > 0) & (log_ratio >= math.log(1 / plan.alpha)))
+    log_ratio = (np.log(variance / (variance + tau2)) + worse**2 * tau2 / (variance * (variance + tau2))) / 2
+    hits = np.flatnonzero(log_ratio >= enough)
     return _known_at(stream, int(ready[hits[0]])) if len(hits) else None
 
 
@@ -304,6 +303,12 @@ class _Series:
         """The last request served when the first interval that stops the challenger is over."""
         hits = np.flatnonzero(stopped)
         return stream.served(self.start + (int(hits[0]) + 1) * self.seconds) if len(hits) else None
+
+
+# Most rivals look at the same minutes.
+@lru_cache(maxsize=4)
+def _challenger(stream: Stream, seconds: float) -> _Series:
+    return _Series.of(stream, stream.arm, seconds)
 
 
 def _percentiles(

@@ -31,7 +31,7 @@ _SLICES = 20
 _Z99 = 2.3263478740408408
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Stream:
     """The requests of one rollout, in the order in which they were served.
 
@@ -121,10 +121,12 @@ class Scenario:
 def hashed(key: Keys, salt: int) -> Floats:
     """Numbers in [0, 1) that depend on key and salt only (splitmix64, Steele, Lea & Flood 2014)."""
     x = key + np.uint64((salt * 0x9E3779B97F4A7C15) % 2**64)
-    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    top = (x ^ (x >> np.uint64(31))) >> np.uint64(11)
-    return top.astype(np.float64) * 2.0**-53
+    x ^= x >> np.uint64(30)
+    x *= np.uint64(0xBF58476D1CE4E5B9)
+    x ^= x >> np.uint64(27)
+    x *= np.uint64(0x94D049BB133111EB)
+    x ^= x >> np.uint64(31)
+    return (x >> np.uint64(11)).astype(np.float64) * 2.0**-53
 
 
 def errors(
