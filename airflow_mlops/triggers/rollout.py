@@ -11,6 +11,7 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 from airflow_mlops.core.errors import EndpointError, MlopsError, StoreError
 
 if TYPE_CHECKING:
+    from airflow_mlops.core.rollout.conduct import Conductor
     from airflow_mlops.core.rollout.verdict import Stage, Verdict
 
 #: So many looks in a row may fail on a passing fault before the trigger gives up.
@@ -45,6 +46,7 @@ class RolloutTrigger(BaseTrigger):
         self.stage = stage
         self.version = version
         self.poll_interval = poll_interval
+        self._conductor: Conductor | None = None
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Class path and arguments as plain values."""
@@ -87,20 +89,26 @@ class RolloutTrigger(BaseTrigger):
             await asyncio.sleep(self.poll_interval)
 
     def _look(self) -> Verdict:
+        """The judge's word; a conductor that goes from look to look reads only what is new."""
+        conductor, self._conductor = self._conductor or self._conduct(), None
+        verdict = conductor.assess(self.stage, self.version)
+        self._conductor = conductor
+        return verdict
+
+    def _conduct(self) -> Conductor:
         from airflow_mlops.core.rollout.conduct import Conductor
         from airflow_mlops.hooks.mlops import MlopsHook
         from airflow_mlops.spec import ModelSpec
 
         platform = MlopsHook(self.mlops_conn_id).get_conn()
         spec = ModelSpec.from_mapping(self.spec)
-        conductor = Conductor(
+        return Conductor(
             store=platform.store(),
             endpoint=platform.endpoint(spec.name),
             spec=spec,
             run=self.run_key,
             who="rollout trigger",
         )
-        return conductor.assess(self.stage, self.version)
 
 
 def _event(**payload: Any) -> TriggerEvent:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -13,13 +13,13 @@ from airflow_mlops.core.progress import Progress, ignore
 from airflow_mlops.core.record import utc_now
 from airflow_mlops.core.registry.deployments import Deployment, DeploymentLog, Desired
 from airflow_mlops.core.registry.versions import Registry
+from airflow_mlops.core.rollout.following import Following
 from airflow_mlops.core.rollout.holding import JUDGE, awaits_person, under_hold
-from airflow_mlops.core.rollout.judge import check_gates, judge
-from airflow_mlops.core.rollout.placement import Placement, out_of_place, placement
+from airflow_mlops.core.rollout.judge import check_gates
+from airflow_mlops.core.rollout.placement import out_of_place, placement
 from airflow_mlops.core.rollout.proof import require_proof
 from airflow_mlops.core.rollout.replay import replay
 from airflow_mlops.core.rollout.verdict import Stage, Verdict
-from airflow_mlops.core.serving.ground_truth import read_ground_truth
 from airflow_mlops.core.store.probe import probe
 
 if TYPE_CHECKING:
@@ -46,6 +46,10 @@ class Conductor:
     spec: ModelSpec
     run: str
     who: str
+    following: Following = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "following", Following(self.store, self.endpoint, self.spec))
 
     @property
     def log(self) -> DeploymentLog:
@@ -162,7 +166,8 @@ class Conductor:
                 alpha=self.spec.rollout.alpha,
             )
         else:
-            verdict = under_hold(self._judge(stage, place, place.entry.champion, version, now), place)
+            seen = self.following.look(stage, place, place.entry.champion, version, now)
+            verdict = under_hold(seen, place)
         number = place.number if place else None
         return verdict.model_copy(update={"version": version, "run": self.run, "deployment": number})
 
@@ -276,21 +281,6 @@ class Conductor:
                 # Somebody decided anew, or a lease ended, while we waited: what counts is what is asked for now.
                 if self.log.desired() == desired:
                     raise
-
-    def _judge(self, stage: Stage, place: Placement, champion: int, version: int, now: datetime) -> Verdict:
-        return judge(
-            stage,
-            self.spec.rollout,
-            self.spec.training.objective,
-            self.endpoint.captures(place.started),
-            read_ground_truth(self.store, self.spec.name, place.started),
-            champion=champion,
-            challenger=version,
-            started=place.started,
-            now=now,
-            weight=place.entry.weight,
-            paused=place.paused,
-        )
 
     def _lease(self, weight: float) -> timedelta:
         """How long a challenger may stay at ``weight``."""

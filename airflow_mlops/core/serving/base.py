@@ -9,6 +9,7 @@ from typing import Any, Protocol, runtime_checkable
 from airflow_mlops.core.record import Record
 from airflow_mlops.core.registry.deployments import Desired
 from airflow_mlops.core.serving.capture import CaptureRecord
+from airflow_mlops.core.serving.hours import Cursor
 
 
 class Prediction(Record):
@@ -49,9 +50,11 @@ class Endpoint(Protocol):
         """
         ...
 
-    def captures(self, since: datetime) -> Iterator[CaptureRecord]:
+    def captures(self, since: datetime, cursor: Cursor | None = None) -> Iterator[CaptureRecord]:
         """Captured answers from ``since`` on, oldest first within a variant.
 
         A half-written line is left out.
+
+        :param cursor: with one, only answers that it has not seen.
         """
         ...

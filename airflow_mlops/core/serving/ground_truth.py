@@ -10,7 +10,7 @@ from datetime import datetime
 
 from airflow_mlops.core.errors import KeyExists, RequestError
 from airflow_mlops.core.serving.capture import GroundTruth
-from airflow_mlops.core.serving.hours import OnBroken, file_name, hour_of, read_lines, report_broken
+from airflow_mlops.core.serving.hours import Cursor, OnBroken, file_name, hour_of, read_lines, report_broken
 from airflow_mlops.core.serving.lines import read_truth, truth_line
 from airflow_mlops.core.store import Store
 
@@ -44,15 +44,21 @@ def append_ground_truth(store: Store, model: str, records: Iterable[GroundTruth]
 
 
 def read_ground_truth(
-    store: Store, model: str, since: datetime, *, on_broken: OnBroken = report_broken
+    store: Store,
+    model: str,
+    since: datetime,
+    *,
+    on_broken: OnBroken = report_broken,
+    cursor: Cursor | None = None,
 ) -> Iterator[GroundTruth]:
     """Labels with a time of ``since`` (aware) or later, about in the order of their times.
 
     The same row may come twice: the label with the later ``at`` holds.
 
     :param on_broken: called with the key and the line number of a line that can't be read; it is left out.
+    :param cursor: with one, only labels are read that it has not seen.
     """
-    for record in read_lines(store, ground_truth_prefix(model), since, read_truth, on_broken):
+    for record in read_lines(store, ground_truth_prefix(model), since, read_truth, on_broken, cursor):
         if record.at >= since:
             yield record
 

@@ -12,6 +12,7 @@ from airflow_mlops.core.registry.deployments import NOTHING, Desired
 from airflow_mlops.core.serving.base import Prediction
 from airflow_mlops.core.serving.capture import CaptureRecord, GroundTruth
 from airflow_mlops.core.serving.captures import read_captures
+from airflow_mlops.core.serving.hours import Cursor
 from airflow_mlops.core.store import Store
 
 if TYPE_CHECKING:
@@ -83,11 +84,11 @@ class LocalEndpoint:
             inference_id=response.headers["x-amzn-sagemaker-inference-id"],
         )
 
-    def captures(self, since: datetime) -> Iterator[CaptureRecord]:
+    def captures(self, since: datetime, cursor: Cursor | None = None) -> Iterator[CaptureRecord]:
         """See :meth:`Endpoint.captures`. Answers come to the store about a second (S3: five) after they were
         given.
         """
-        return read_captures(self._store, self._model, since)
+        return read_captures(self._store, self._model, since, cursor=cursor)
 
     def send_ground_truth(self, labels: list[GroundTruth]) -> None:
         """Hand labels to the server. :raises EndpointError: if it can't be reached or refuses them."""

@@ -1,0 +1,68 @@
+"""Follow a stage look by look: each look reads only what was captured since the last one."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from airflow_mlops.core.rollout.judge import decide, open_watch
+from airflow_mlops.core.serving.ground_truth import read_ground_truth
+from airflow_mlops.core.serving.hours import Cursor
+
+if TYPE_CHECKING:
+    from airflow_mlops.core.rollout.placement import Placement
+    from airflow_mlops.core.rollout.trace import Trace
+    from airflow_mlops.core.rollout.verdict import Stage, Verdict
+    from airflow_mlops.core.rollout.watch import StageWatch
+    from airflow_mlops.core.serving.base import Endpoint
+    from airflow_mlops.core.store import Store
+    from airflow_mlops.spec import ModelSpec
+
+#: The clocks of the endpoint and of who wrote the deployment may differ by so much.
+SKEW = timedelta(minutes=5)
+
+
+class Following:
+    """What was seen of one place in the traffic so far.
+
+    It holds no more than can be read again: whoever starts anew comes to the same verdict. After a look that failed,
+    the next one begins from the start.
+    """
+
+    def __init__(self, store: Store, endpoint: Endpoint, spec: ModelSpec) -> None:
+        self._store, self._endpoint, self._spec = store, endpoint, spec
+        self._place: tuple[object, ...] = ()
+        self._watch: StageWatch | None = None
+        self._cursor = Cursor()
+
+    @property
+    def trace(self) -> Trace | None:
+        """How the evidence grew; None before the first look."""
+        return self._watch.trace if self._watch else None
+
+    def look(self, stage: Stage, place: Placement, champion: int, version: int, now: datetime) -> Verdict:
+        """The judge's word now."""
+        at = (stage, place.number, champion, version)
+        watch = self._watch if at == self._place else None
+        self._watch = None
+        if watch is None:
+            watch, self._cursor = self._open(stage, place, champion, version), Cursor()
+        since = place.started - SKEW
+        captures = list(self._endpoint.captures(since, self._cursor))
+        labels = list(read_ground_truth(self._store, self._spec.name, since, cursor=self._cursor))
+        watch.feed(captures, labels, now.timestamp())
+        verdict = decide(watch, self._spec.rollout, now - place.started - place.paused)
+        self._watch, self._place = watch, at
+        return verdict
+
+    def _open(self, stage: Stage, place: Placement, champion: int, version: int) -> StageWatch:
+        return open_watch(
+            stage,
+            self._spec.rollout,
+            self._spec.training.objective,
+            champion,
+            version,
+            place.started,
+            weight=place.entry.weight,
+            deployment=place.number,
+        )
