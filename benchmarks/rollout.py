@@ -230,7 +230,7 @@ def _traffic(pairs: int, started: datetime) -> tuple[list[CaptureRecord], list[G
                     at=at,
                     latency_ms=float(latency[arm, i]),
                     status=500 if failed[arm, i] else 200,
-                    key="0" * 16,
+                    key=f"{i * 0x9E3779B97F4A7C15 % 2**64:016x}",
                     rows=({},),
                     predictions=None if failed[arm, i] else (float(truth[i]),),
                     deployment=1,

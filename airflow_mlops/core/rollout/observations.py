@@ -27,10 +27,21 @@ if TYPE_CHECKING:
 
 #: The role in which the challenger answers in each stage.
 _CHALLENGER_ROLE = {"replay": "shadow", "shadow": "shadow", "canary": "challenger"}
-_FIELDS = attrgetter(
-    "at", "variant", "role", "chosen", "deployment", "event_id", "inference_id", "key", "status", "latency_ms",
-    "predictions", "rows",
-)  # fmt: skip
+_FIELDS = (
+    *(
+        "at",
+        "variant",
+        "role",
+        "chosen",
+        "deployment",
+        "event_id",
+        "inference_id",
+        "key",
+        "status",
+        "latency_ms",
+    ),
+    *("predictions", "rows"),
+)
 
 
 @dataclass(frozen=True)
@@ -106,14 +117,14 @@ class Intake:
         """
         records = [*self._later, *captures]
         self.counts["captures"] += len(records) - len(self._later)
-        fields = list(zip(*map(_FIELDS, records), strict=True)) or [()] * 12
+        fields: list[list[Any]] = [list(map(attrgetter(name), records)) for name in _FIELDS]
         at = np.fromiter(map(seconds, fields[0]), dtype=np.float64, count=len(records))
         self._later = [record for record, due in zip(records, at <= now, strict=True) if not due]
         self.counts["after_now"] = len(self._later)
         kept = self._keep(fields, at, now)
         return self._arrange(fields, at, kept)
 
-    def _keep(self, fields: list[Any], at: Floats, now: float) -> Indices:
+    def _keep(self, fields: list[list[Any]], at: Floats, now: float) -> Indices:
         """The places of the records that count, in the order of time (ties: of a hash of the event id)."""
         _, variant, role, chosen, deployment, event, request = fields[:7]
         places = []
@@ -143,7 +154,7 @@ class Intake:
         self.requests.fresh(asked)
         return np.asarray(kept[first], dtype=np.int64)
 
-    def _arrange(self, fields: list[Any], at: Floats, kept: Indices) -> tuple[Table, Floats]:
+    def _arrange(self, fields: list[list[Any]], at: Floats, kept: Indices) -> tuple[Table, Floats]:
         chosen = [[column[place] for place in kept.tolist()] for column in fields]
         _, variant, _, _, _, _, request, key, status_, latency_, predictions, rows = chosen
         given = [one or () for one in predictions]
