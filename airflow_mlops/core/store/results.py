@@ -1,10 +1,10 @@
-"""Records that are kept as blobs: written once, found again by their hash."""
+"""Records that are written once: as blobs, found again by their hash, or under a key that the first writer wins."""
 
 from __future__ import annotations
 
 from pydantic import ValidationError
 
-from airflow_mlops.core.errors import StoreError
+from airflow_mlops.core.errors import KeyExists, KeyMissing, StoreError
 from airflow_mlops.core.record import R, Record
 from airflow_mlops.core.store.base import Store
 from airflow_mlops.core.store.blobs import get_bytes, put_bytes
@@ -23,6 +23,26 @@ def recall(store: Store, ref: str, cls: type[R]) -> R:
     :raises StoreError: if the reference is no hash, or the record is not a ``cls``.
     """
     return parse(get_bytes(store, ref), cls, f"record {ref[:12]} in {store.uri}")
+
+
+def keep_first(store: Store, key: str, record: R) -> R:
+    """Store ``record`` under ``key``; return it, or what another writer has stored there before.
+
+    :raises StoreError: if that is another kind of record.
+    """
+    try:
+        store.create(key, record.to_bytes())
+        return record
+    except KeyExists:
+        return parse(store.read(key), type(record), key)
+
+
+def read_kept(store: Store, key: str, cls: type[R]) -> R | None:
+    """What :func:`keep_first` stored, None while there is nothing. :raises StoreError: if it is not a ``cls``."""
+    try:
+        return parse(store.read(key), cls, key)
+    except KeyMissing:
+        return None
 
 
 def parse(data: bytes, cls: type[R], what: str) -> R:

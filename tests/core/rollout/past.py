@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta, timezone
 from functools import cache
+from hashlib import sha256
 from typing import Any
 
 import numpy as np
@@ -134,7 +135,7 @@ def answered(
             "at": NOW - timedelta(seconds=60 + len(asked) - number),
             "latency_ms": 3.0,
             "status": 200,
-            "key": "0" * 16,
+            "key": sha256(f"{first + number}".encode()).hexdigest()[:16],
             "rows": rows,
             "predictions": tuple(model.predict(rows)) if rows else (),
             "deployment": 1,
