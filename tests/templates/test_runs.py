@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -15,7 +16,7 @@ from airflow_mlops.core.registry.versions import Registry
 from airflow_mlops.core.serving.captures import read_captures
 from airflow_mlops.demo.flights import month_of
 from airflow_mlops.demo.traffic import Traffic
-from airflow_mlops.templates import monitor, release, rollback
+from airflow_mlops.templates import monitor, release, rollback, rollout
 from tests.templates.conftest import Ground, small_spec
 from tests.waiting import wait_until
 
@@ -94,16 +95,56 @@ def test_a_failed_gate_is_named_and_the_champion_stays(ground: Ground, champion:
     assert DeploymentLog(ground.store, MODEL).desired() == before
 
 
-def test_a_rival_without_traffic_is_never_promoted(ground: Ground, champion: Any) -> None:
-    before = DeploymentLog(ground.store, MODEL).champion()
+@pytest.fixture(scope="module")
+def idle(ground: Ground, champion: Any) -> Any:
+    """A release that meets no traffic."""
     hurried = {"rollout": {"shadow": {"max_duration": "3s"}}}
-    run = play(release(small_spec(), poll_interval=1.0), {"overrides": hurried})
-    assert str(run.state) == "failed"
-    told = result(run, "conclude")
+    return play(release(small_spec(), poll_interval=1.0), {"overrides": hurried})
+
+
+def test_a_rival_without_traffic_is_never_promoted(ground: Ground, idle: Any) -> None:
+    before = champion_before(ground, idle)
+    assert str(idle.state) == "failed"
+    told = result(idle, "conclude")
     assert told["task"] == "rollout.judge_shadow"
     assert "INCONCLUSIVE" in told["reason"]
     desired = DeploymentLog(ground.store, MODEL).desired()
     assert (desired.mode, desired.champion) == ("champion", before)
+
+
+def champion_before(ground: Ground, run: Any) -> int | None:
+    """The champion that this run's challenger was compared with."""
+    entries = [entry for _, entry in DeploymentLog(ground.store, MODEL).log.entries()]
+    return next(entry.champion for entry in entries if entry.run == f"{run.dag_id}/{run.run_id}")
+
+
+def test_a_person_holds_resumes_and_aborts_a_rollout(ground: Ground, idle: Any) -> None:
+    log = DeploymentLog(ground.store, MODEL)
+    before = log.champion()
+    version = result(idle, "conclude")["version"]
+    log.challenge(version, weight=0.5, lease=timedelta(hours=1), who="test", why="test", run="test")
+    told = {}
+    for action in ("hold", "resume", "abort"):
+        run = play(rollout(small_spec()), {"action": action, "reason": "a sale"})
+        assert str(run.state) == "success"
+        told[action] = result(run, "control")
+        newest = log.log.newest()
+        assert newest is not None
+        assert newest[0] == told[action]["entry"]
+        assert newest[1].why.endswith("a sale")
+    assert [(one["mode"], one["held"], one["challenger"]) for one in told.values()] == [
+        ("canary", True, version),
+        ("canary", False, version),
+        ("champion", False, None),
+    ]
+    assert told["abort"]["champion"] == log.champion() == before
+
+
+def test_without_a_rollout_there_is_nothing_to_hold(ground: Ground, champion: Any) -> None:
+    before = DeploymentLog(ground.store, MODEL).desired()
+    run = play(rollout(small_spec()), {"action": "hold"})
+    assert str(run.state) == "failed"
+    assert DeploymentLog(ground.store, MODEL).desired() == before
 
 
 def test_an_unknown_override_is_one_clear_line(ground: Ground, champion: Any) -> None:

@@ -8,7 +8,7 @@ import pytest
 from airflow.sdk import DAG
 from airflow.sdk.exceptions import ParamValidationError
 
-from airflow_mlops.templates import lifecycle, monitor, release, rollback
+from airflow_mlops.templates import lifecycle, monitor, release, rollback, rollout
 from tests.templates.conftest import small_spec
 
 
@@ -66,6 +66,8 @@ def test_release_listens_to_new_data_and_to_the_retrain_asset(dags: dict[str, DA
     [
         (release, {"since": "yesterday"}, "since"),
         (release, {"overrides": {"trainings": {}}}, "trainings"),
+        (rollout, {"action": "stop"}, "stop"),
+        (rollout, {"action": "hold", "reason": 7}, "7"),
         (rollback, {"to": "three"}, "three"),
         (rollback, {"to": 0}, "0"),
         (monitor, {"window": "6 hours"}, "6 hours"),
@@ -75,6 +77,11 @@ def test_a_conf_with_a_mistake_is_refused(make: Any, conf: dict[str, Any], word:
     params = make(small_spec()).params
     with pytest.raises(ParamValidationError, match=word):
         params.update(conf)
+
+
+def test_a_rollout_is_controlled_only_by_who_says_how() -> None:
+    with pytest.raises(ParamValidationError, match="action"):
+        rollout(small_spec()).params.validate()
 
 
 def test_every_param_explains_itself(dags: dict[str, DAG]) -> None:
