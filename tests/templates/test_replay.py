@@ -70,6 +70,24 @@ def refused(ground: Ground, overrides: dict[str, Any], **replay: Any) -> tuple[A
     return run, told
 
 
+def test_the_replay_stands_before_all_that_touches_traffic() -> None:
+    dag = release(small_spec(rollout={"replay": REPLAY}))
+    replay = dag.get_task("rollout.replay")
+    assert replay.upstream_task_ids >= {"register"}
+    assert replay.downstream_task_ids >= {"rollout.shadow", "promote"}
+    order = [task.task_id for task in dag.topological_sort() if task.task_id.startswith("rollout.")]
+    assert order[:3] == ["rollout.replay", "rollout.shadow", "rollout.judge_shadow"]
+    judges = sum(name.startswith("rollout.judge") for name in order)
+    assert len(dag.get_task("promote").verdicts) == judges + 1
+    assert "replay, then shadow, then canary" in str(dag.doc_md)
+
+
+def test_without_a_replay_in_the_spec_there_is_no_task() -> None:
+    dag = release(small_spec())
+    assert "rollout.replay" not in dag.task_ids
+    assert "replay" not in str(dag.doc_md)
+
+
 @pytest.mark.slow
 def test_the_first_release_has_nothing_to_replay_and_is_promoted(ground: Ground, first: Any) -> None:
     assert str(first.state) == "success"

@@ -17,13 +17,13 @@ class Verdict(Record):
     """The judge's word on one stage of a rollout.
 
     PROMOTE: every gate passed. ROLLBACK: a gate failed. CONTINUE: more data may decide. INCONCLUSIVE: the longest
-    duration is over and some gate is undecided; that never promotes.
+    duration is over (in replay: the captured requests are used up) and some gate is undecided; that never promotes.
 
     :param counts: by name: captures, champion, challenger, samples (what min_samples is about), labels, labelled
         answers, and where they are not 0 pairs, unpaired, failed answers and what was set aside and why
         (duplicate_event_id, unknown_variant, challenger_missing_latency, labels_of_unknown_requests, ...).
     :param version: the challenger that was judged; ``run``: the run that brought it into its place; ``deployment``:
-        number of the deployment-log entry that gave it the place. The conductor sets them: they tie the evidence to
+        number of the deployment-log entry that gave it the place, None in replay. The conductor sets them: they tie the evidence to
         what it is about, so that it can't be shown for another version, run or share of the traffic.
     :param needed: how many more of the challenger's requests would decide the undecided gates, as far as that can
         be told.

@@ -33,6 +33,9 @@ STAGES = {
         "flight_delay", Desired(number=6, mode="fallback", champion=None), "http://127.0.0.1:8765", STORE
     ),
     "judge": stages.judge_lineage("flight_delay", records.verdict(), STORE),
+    "replay": stages.judge_lineage(
+        "flight_delay", records.verdict().model_copy(update={"stage": "replay"}), STORE
+    ),
     "monitor": stages.monitor_lineage("flight_delay", records.drift_report(), STORE),
 }
 
