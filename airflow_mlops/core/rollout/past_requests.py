@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from airflow_mlops.core.store import Store
     from airflow_mlops.spec import Replay
 
+#: The part of the window that is read first: the last hour of a day.
+_END = 24
+
 
 @dataclass(frozen=True)
 class PastRequests:
@@ -52,11 +55,20 @@ def past_requests(
     """
     start = read_kept(store, key, ReplayStart)
     if start is None:
-        found = _Taken(champion, replay.max_requests, newest=True).take(endpoint, now - replay.window, now)
+        found = _newest(endpoint, replay, champion, now)
         start = keep_first(store, key, ReplayStart(since=found.since))
         if start.since == found.since:
             return found
     return _Taken(champion, replay.max_requests, newest=False).take(endpoint, start.since, now)
+
+
+def _newest(endpoint: Endpoint, replay: Replay, champion: int, now: datetime) -> PastRequests:
+    """The newest requests of the window; the whole of it is read only where its end does not hold enough of them."""
+    end = now - replay.window / _END
+    found = _Taken(champion, replay.max_requests, newest=True).take(endpoint, end, now)
+    if len(found.requests) == replay.max_requests:
+        return found
+    return _Taken(champion, replay.max_requests, newest=True).take(endpoint, now - replay.window, now)
 
 
 @dataclass

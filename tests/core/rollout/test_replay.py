@@ -15,7 +15,7 @@ from airflow_mlops.core.rollout import past_answers
 from airflow_mlops.core.rollout.judge import judge
 from airflow_mlops.core.rollout.past_answers import answer_again
 from airflow_mlops.core.rollout.past_requests import past_requests
-from airflow_mlops.core.serving.captures import captures_prefix
+from airflow_mlops.core.serving.captures import captures_prefix, read_captures
 from airflow_mlops.core.serving.ground_truth import read_ground_truth
 from airflow_mlops.core.serving.loading import RegistrySource
 from airflow_mlops.core.store import Store, open_store
@@ -240,6 +240,23 @@ def test_the_newest_are_taken_whatever_the_order_of_the_files(store: Store) -> N
     found = taken(store, replay_of(max_requests=4, min_samples=1))
     assert names(found) == ["6", "7", "8", "9"]
     assert found.since == records[6].at
+
+
+def test_of_busy_traffic_only_the_end_of_the_window_is_read(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keep(store, answered(store, requests(10)))
+    asked: list[Any] = []
+    endpoint = conductor(store, spec()).endpoint
+    monkeypatch.setattr(
+        type(endpoint), "captures", lambda _, since: asked.append(since) or read_captures(store, MODEL, since)
+    )
+    assert names(taken(store, replay_of(max_requests=4, min_samples=1))) == ["6", "7", "8", "9"]
+    assert asked == [NOW - timedelta(hours=1)]
+    keep(store, answered(store, requests(2), first=50, at=NOW - timedelta(hours=20)), "early")
+    found = past_requests(store, endpoint, replay_of(), champion=1, key="other", now=NOW)
+    assert len(found.requests) == 12
+    assert asked[1:] == [NOW - timedelta(hours=1), NOW - timedelta(days=1)]
 
 
 # --- again and again ---
