@@ -28,9 +28,12 @@ import numpy as np
 from airflow_mlops.core.rollout.betting import LOG_PRIOR, SHARES, Flags, Floats, Indices
 from airflow_mlops.core.rollout.cells import UNIT
 
-#: Levels of the base rate that are told apart.
-LEVELS: Floats = np.geomspace(1e-4, 0.9, 24)
-_LOG_EDGES = np.log(np.sqrt(LEVELS[1:] * LEVELS[:-1]))
+#: Levels of the base rate that are told apart, about as far apart as a level is uncertain.
+LEVELS: Floats = np.linspace(0.1, 0.974, 48) ** 4
+#: A block between two levels takes the upper one as often as it is near to it (multiples of the golden ratio are
+#: spread evenly). Rounding would keep the centre on one side of the mean; then every key would add to the evidence, by
+#: the mere chance of the side on which the hash has put it, and heavy keys would reject without any difference.
+_SPREAD = (5.0**0.5 - 1.0) / 2.0
 #: Requests in a block, and after how many a request counts half in the level.
 _BLOCK, _HALF_LIFE = 32, 200.0
 #: What is believed about the level before the first request: 2 %, like 25 requests.
@@ -45,6 +48,7 @@ class Level:
 
     def __init__(self) -> None:
         self.weight, self.sum = _FIRST_WEIGHT, _FIRST_LEVEL * _FIRST_WEIGHT
+        self._blocks = 0
 
     def follow(self, y: Floats) -> Indices:
         """The index in :data:`LEVELS` under which each outcome counts, in the order in which they came."""
@@ -56,8 +60,10 @@ class Level:
             length = min(_BLOCK, len(y) - block * _BLOCK)
             kept = 0.5 ** (length / _HALF_LIFE)
             self.sum, self.weight = self.sum * kept + total, self.weight * kept + length
-        levels = np.searchsorted(_LOG_EDGES, np.log(np.maximum(means, LEVELS[0])))
-        return np.repeat(levels, _BLOCK)[: len(y)].astype(np.int64)
+        spread = (np.arange(self._blocks, self._blocks + blocks) * _SPREAD) % 1.0
+        self._blocks += blocks
+        levels = np.floor(np.interp(means, LEVELS, np.arange(len(LEVELS))) + spread)
+        return np.repeat(levels.astype(np.int64), _BLOCK)[: len(y)]
 
 
 class TwoArms:
