@@ -2,8 +2,8 @@
 
 Trains what the demo trains (January to June, January to August, and the one that only shines offline because it has
 seen the departure delay), lets all of them answer the same later flights, and conducts a release: shadow, then the
-steps of the canary, with the gates of ``dags/flight_delay.yaml``. Labels come with the next look. One seed gives one order
-of the flights.
+steps of the canary, with the gates of ``dags/flight_delay.yaml``. Labels come with the next look. One seed gives one
+order of the flights.
 """
 
 from __future__ import annotations

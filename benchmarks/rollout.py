@@ -1,10 +1,10 @@
 """The rollout judge: how soon it stops a bad model and how seldom a good one, looking after every request.
 
-The tests are those of the judge (`core/rollout`), on simulated traffic; the challenger gets a tenth of it unless
-stated otherwise. The information bound is log(1/alpha) / KL requests of the challenger: KL is the divergence, per
-challenger request, of the truth from the nearest pair of rates that the gate allows,
-min over q of KL(p1 | q + margin) + (1 - share) / share KL(p0 | q).
-As alpha goes to 0 no valid test stops sooner on average; a median may lie below it.
+Four parts. *Bound*: the challenger's requests until it is stopped, over the information bound: log(1/alpha) / KL, where
+KL is the divergence, per challenger request, of the truth from the nearest pair of rates that the gate allows,
+min over q of KL(p1 | q + margin) + (1 - share) / share KL(p0 | q). As alpha goes to 0 no valid test stops sooner on
+average; a median may lie below it. *Errors*: how often a good model is stopped and a bad one passed. *Rivals*: others'
+rules on the same streams. *Shadow, flights, speed*.
 """
 
 from __future__ import annotations
@@ -12,127 +12,207 @@ from __future__ import annotations
 import math
 import sys
 import time
-from collections.abc import Callable, Iterator
-from datetime import datetime, timedelta, timezone
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 
+import flights
 import numpy as np
-from reporting import Measure, report
+from contender import CONTENDERS
+from reporting import Measure, report, share_interval
+from rivalry import Cell, matrix, play
+from rivals import RIVALS
+from streams import CHANGES, shadow_pairs
 
 from airflow_mlops.core.gates import Gate
+from airflow_mlops.core.rollout import betting, randomized
 from airflow_mlops.core.rollout.betting import Floats
-from airflow_mlops.core.rollout.judge import judge
-from airflow_mlops.core.rollout.sequential import first_failure
-from airflow_mlops.core.rollout.twosample import Comparison, Flags, block_length, matched, paired
-from airflow_mlops.core.serving.capture import CaptureRecord, GroundTruth
-from airflow_mlops.spec import Rollout, Shadow
+from airflow_mlops.core.rollout.scales import scale_of
+from airflow_mlops.core.rollout.state import GateState
+from airflow_mlops.core.rollout.table import Table
 
 SEED = 20130101
 ALPHA = 0.05
+ENOUGH = -math.log(ALPHA)
 Rates = Callable[[np.random.Generator, int], Floats]
 
 
 def measure(quick: bool) -> Iterator[Measure]:
-    runs = 300 if quick else 2000
+    runs = 200 if quick else 2000
     yield from stops_of_bad_models(runs)
-    yield from stops_of_good_models(runs, requests=6_000 if quick else 20_000)
+    yield from stops_at_the_margin(runs, requests=6_000 if quick else 20_000)
     yield from passes_of_bad_models(runs, requests=6_000 if quick else 20_000)
-    yield speed(50_000 if quick else 1_000_000)
+    yield from shadow_labels(100 if quick else 400)
+    yield from speed(1_000_000)
+    yield from real_flights(3 if quick else 20)
+    yield from against_rivals(40 if quick else runs)
 
 
 def stops_of_bad_models(runs: int) -> Iterator[Measure]:
     """Median number of the challenger's requests until it is stopped, over the information bound."""
     cases = [
-        (0.03, 0.01, 0.0, 0.1, 1.5),
-        (0.03, 0.01, 0.005, 0.1, 1.5),
-        (0.03, 0.01, 0.0, 0.5, 1.5),
-        (0.02, 0.01, 0.0, 0.1, None),
-        (0.10, 0.01, 0.0, 0.1, None),
+        (0.02, 0.01, 0.0, 0.1),
+        (0.03, 0.01, 0.0, 0.1),
+        (0.03, 0.01, 0.005, 0.1),
+        (0.03, 0.01, 0.0, 0.5),
+        (0.10, 0.01, 0.0, 0.1),
+        (0.10, 0.01, 0.0, 0.5),
     ]
-    for bad, good, margin, share, limit in cases:
+    for bad, good, margin, share in cases:
         rng = np.random.default_rng(SEED)
         bound = information_bound(bad, good, margin, share)
-        length = int(12 * bound / share)
-        stops = np.array(
-            [_stop(rng, np.full(length, good), bad - good, margin, share) for _ in range(runs)],
-            dtype=np.float64,
-        )
+        length = int(8 * bound / share) + 500
+        stops = np.array([_stop(rng, length, bad, good, margin, share) for _ in range(runs)])
         median, slow = np.median(stops), np.quantile(stops, 0.9, method="higher")
         yield Measure(
             f"stop at {good:.0%} -> {bad:.0%}, / bound (margin {margin:g}, share {share:g})",
             float(median / bound),
-            limit,
+            1.5,
             note=f"median {median:.0f}, 90 % by {slow:.0f}, bound {bound:.0f}; {runs} runs",
         )
 
 
-def stops_of_good_models(runs: int, requests: int) -> Iterator[Measure]:
+def stops_at_the_margin(runs: int, requests: int) -> Iterator[Measure]:
     """Share of runs in which a challenger exactly as bad as allowed is ever stopped: the hardest good model."""
-    shocks: list[tuple[str, Rates]] = [
-        ("steady 2 %", lambda _, n: np.full(n, 0.02)),
-        ("AR(1) 0.8 per 50 requests", lambda rng, n: _shocks(rng, n, 50)),
-        ("AR(1) 0.8 per request", lambda rng, n: _shocks(rng, n, 1)),
-        ("outages of 25 requests", _outages),
-        ("drift 0.5 % to 10 %", lambda _, n: np.linspace(0.005, 0.10, n)),
-    ]
-    for margin in (0.0, 0.01):
-        for name, rates in shocks:
-            rng = np.random.default_rng(SEED)
-            hits = sum(_stop(rng, rates(rng, requests), margin, margin, 0.1) < math.inf for _ in range(runs))
-            low, high = _interval(hits, runs)
-            yield Measure(
-                f"good model stopped (margin {margin:g}): {name}",
-                hits / runs,
-                ALPHA,
-                note=f"95 % interval {low:.3f}-{high:.3f}; {runs} runs of {requests} requests",
-            )
-    rng = np.random.default_rng(SEED)
-    hits = sum(_paired_stop(rng, requests // 4) for _ in range(runs))
-    yield Measure(
-        "good model stopped (margin 0): paired losses in shadow", hits / runs, ALPHA, note=f"{runs} runs"
-    )
+    for name, rates in SHOCKS.items():
+        rng = np.random.default_rng(SEED)
+        hits = sum(_crosses(rng, rates(rng, requests), above=True) for _ in range(runs))
+        yield _share(f"good model stopped (margin 0.01): {name}", hits, runs, requests)
 
 
 def passes_of_bad_models(runs: int, requests: int) -> Iterator[Measure]:
     """Share of runs in which a challenger worse by exactly the margin ever passes: the hardest bad model."""
-    shocks: list[tuple[str, Rates]] = [
-        ("steady 2 %", lambda _, n: np.full(n, 0.02)),
-        ("AR(1) 0.8 per 50 requests", lambda rng, n: _shocks(rng, n, 50)),
-    ]
-    for name, rates in shocks:
+    for name, rates in SHOCKS.items():
         rng = np.random.default_rng(SEED)
-        hits = sum(_passes(rng, rates(rng, requests), 0.01, 0.1) for _ in range(runs))
-        low, high = _interval(hits, runs)
-        yield Measure(
-            f"bad model passed (margin 0.01): {name}",
-            hits / runs,
-            ALPHA,
-            note=f"95 % interval {low:.3f}-{high:.3f}; {runs} runs of {requests} requests",
+        hits = sum(_crosses(rng, rates(rng, requests), above=False) for _ in range(runs))
+        yield _share(f"bad model passed (margin 0.01): {name}", hits, runs, requests)
+
+
+def shadow_labels(runs: int) -> Iterator[Measure]:
+    """Labels until an equal challenger passes a margin of one point: pairs of a shadow, and a canary of one half.
+
+    The paired capital is tempered by the design effect that the judge finds in the stream.
+    """
+    rng = np.random.default_rng(SEED)
+    margin, most = 0.01, 60_000
+    paired, alone = [], []
+    for _ in range(runs):
+        pairs = shadow_pairs(rng, most // 2, error=0.10, disagreement=0.05)
+        state = GateState(
+            Gate(metric="accuracy", margin=margin),
+            scale_of(Gate(metric="accuracy", margin=margin), "binary"),
+            paired=True,
         )
+        path = betting.log_path(-(pairs.challenger - pairs.champion), -margin, low=-1.0)
+        paired.append(_tempered(path, pairs.challenger - pairs.champion, pairs.key, pairs.at, state))
+        arm = rng.random(4 * most) < 0.5
+        wrong = (rng.random(4 * most) < 0.10).astype(np.float64)
+        hits = np.flatnonzero(randomized.log_path(wrong, arm, margin, 0.5, above=False) >= ENOUGH)
+        alone.append(hits[0] + 1 if len(hits) else math.inf)
+    shadow, canary = float(np.median(paired)), float(np.median(alone))
+    yield Measure(
+        "labels of a shadow / of a canary, 5 % disagreement",
+        shadow / canary,
+        1 / 3,
+        note=f"median {shadow:,.0f} labelled pairs against {canary:,.0f} labelled requests; {runs} runs",
+    )
 
 
-def speed(requests: int) -> Measure:
-    """Seconds for one verdict over paired captures with labels and three gates."""
+def _tempered(path: Floats, change: Floats, key: np.ndarray, at: Floats, state: GateState) -> float:
+    """Pairs until the tempered capital passes, looking every hundred pairs."""
+    from airflow_mlops.core.rollout.clusters import bucket_of
+
+    buckets = bucket_of(key)
+    for end in range(100, len(path) + 1, 100):
+        part = slice(end - 100, end)
+        state.keys.add(change[part], buckets[part])
+        if state.moments is not None:
+            state.moments.add(change[part], at[part])
+        if path[end - 1] / state.design_effect >= ENOUGH:
+            return float(end)
+    return math.inf
+
+
+def speed(requests: int) -> Iterator[Measure]:
+    """Processor seconds for folding captured requests, as columns, into the states of three gates, and judging them."""
+    rng = np.random.default_rng(SEED)
+    at = np.arange(requests) * 0.01
+    table = Table(
+        mine=rng.random(requests) < 0.1,
+        failed=rng.random(requests) < 0.01,
+        refused=np.zeros(requests, dtype=bool),
+        latency=rng.exponential(20.0, requests),
+        key=rng.integers(0, 2**63, requests).astype(np.uint64),
+        prediction=rng.random(requests),
+        label=(rng.random(requests) < 0.5).astype(np.float64),
+        at=at,
+        elapsed=at,
+        known=at,
+    )
     gates = (
         Gate(metric="error_rate", margin=0.01),
         Gate(metric="latency", threshold=50, margin=0.02),
         Gate(metric="brier", margin=0.01),
     )
-    started = datetime(2013, 7, 1, tzinfo=timezone.utc)
-    captures, labels = _traffic(requests // 2, started)
+    states = [GateState(gate, scale_of(gate, "binary"), paired=False, share=0.1) for gate in gates]
     start = time.process_time()
-    judge(
-        "shadow",
-        Rollout(shadow=Shadow(gates=gates)),
-        "binary",
-        captures,
-        labels,
-        champion=1,
-        challenger=2,
-        started=started,
-        now=started + timedelta(days=1),
+    for state in states:
+        state.fold(table)
+        state.find(ALPHA / 3, ALPHA)
+    yield Measure(
+        f"{len(gates)} gates over {requests:,} captured requests", time.process_time() - start, 1.0, unit="s"
     )
-    seconds = time.process_time() - start
-    return Measure(f"verdict over {requests:,} captures and {len(labels):,} labels", seconds, unit="s")
+
+
+def real_flights(seeds: int) -> Iterator[Measure]:
+    """The demo's releases on real flights: the good model is promoted, the bad one stopped, in every order."""
+    for shuffled, order in ((True, "shuffled"), (False, "in the order of departure")):
+        for name, month, wanted in (("january-august", 9, "PROMOTE"), ("leaky", 10, "ROLLBACK")):
+            ends = Counter(
+                flights.release(name, month=month, seed=seed, shuffled=shuffled)[-1].decision
+                for seed in range(seeds)
+            )
+            yield Measure(
+                f"flights {order}: {name} ends in {wanted}",
+                ends[wanted] / seeds,
+                1.0,
+                "higher",
+                note=f"{seeds} seeds: {', '.join(f'{number} {end}' for end, number in ends.items())}",
+            )
+
+
+def against_rivals(runs: int) -> Iterator[Measure]:
+    """Ours and the rivals on the same streams; then, for each change, the fastest rival that holds alpha, over ours."""
+    cells = []
+    for cell in play(runs, {**CONTENDERS, **RIVALS}):
+        cells.append(cell)
+        one = cell.measure()
+        ours = cell.decider in CONTENDERS and not cell.changed
+        yield Measure(one.name, one.value, ALPHA if ours else None, note=one.note)
+    print("\n" + "\n\n".join(matrix(cells, changed) for changed in (False, True)) + "\n")
+    yield from fastest(cells)
+
+
+def fastest(cells: list[Cell]) -> Iterator[Measure]:
+    """The requests of the fastest rival that holds alpha everywhere, over those of the best of ours."""
+    shares: dict[str, float] = {}
+    for cell in cells:
+        if not cell.changed:
+            low, _ = share_interval(cell.stopped, len(cell.exposed))
+            shares[cell.decider] = max(shares.get(cell.decider, 0.0), low)
+    valid = [name for name, low in shares.items() if low <= ALPHA and name in RIVALS]
+    for name in CHANGES:
+        medians: Mapping[str, float] = {one.decider: one.median for one in cells if one.scenario.name == name}
+        best = min((medians[rival], rival) for rival in valid) if valid else (math.inf, "none")
+        ours = min(medians[one] for one in CONTENDERS)
+        ratio = best[0] / ours if math.isfinite(best[0]) else 1e9
+        note = (
+            f"{best[1]}, {best[0]:.0f}"
+            if math.isfinite(best[0])
+            else "no rival that holds alpha stops it in half of the runs"
+        )
+        yield Measure(
+            f"fastest valid rival / ours: {name}", ratio, 1.0, "higher", note=f"{note}; ours {ours:.0f}"
+        )
 
 
 def information_bound(bad: float, good: float, margin: float, share: float) -> float:
@@ -146,40 +226,27 @@ def _kl(p: float, q: Floats) -> Floats:
     return p * np.log(p / q) + (1 - p) * np.log((1 - p) / (1 - q))
 
 
-def _canary(rng: np.random.Generator, rates: Floats, worse: float, share: float) -> tuple[Comparison, Flags]:
-    """Simulated traffic, compared as the judge does; and which requests the challenger got."""
-    size = len(rates)
-    challenger: Flags = rng.random(size) < share
-    errors = (rng.random(size) < rates + worse * challenger).astype(np.float64)
-    shuffle = rng.integers(0, 2**63, size, dtype=np.uint64)
-    return matched(errors, challenger, shuffle, block_length(share)), challenger
-
-
-def _stop(rng: np.random.Generator, rates: Floats, worse: float, margin: float, share: float) -> float:
+def _stop(
+    rng: np.random.Generator, length: int, bad: float, good: float, margin: float, share: float
+) -> float:
     """The challenger's requests until it is stopped, infinite if it never is."""
-    compared, challenger = _canary(rng, rates, worse, share)
-    at = first_failure((compared.difference + 1) / 2, (margin + 1) / 2, compared.stops, ALPHA)
-    if at is None:
-        return math.inf
-    block = block_length(share)
-    whole = challenger[: len(rates) // block * block].reshape(-1, block)
-    mixed = np.flatnonzero(whole.any(axis=1) & ~whole.all(axis=1))
-    return float(whole[: mixed[np.searchsorted(compared.stops, at)] + 1].sum())
+    arm = rng.random(length) < share
+    y = (rng.random(length) < np.where(arm, bad, good)).astype(np.float64)
+    hits = np.flatnonzero(randomized.log_path(y, arm, margin, share) >= ENOUGH)
+    return float(arm[: hits[0] + 1].sum()) if len(hits) else math.inf
 
 
-def _passes(rng: np.random.Generator, rates: Floats, margin: float, share: float) -> bool:
-    """Whether a challenger that is worse by ``margin`` passes at any look."""
-    compared, _ = _canary(rng, rates, margin, share)
-    return first_failure((1 - compared.difference) / 2, (1 - margin) / 2, compared.stops, ALPHA) is not None
+def _crosses(rng: np.random.Generator, rates: Floats, *, above: bool) -> bool:
+    """Whether a challenger that is worse by exactly 0.01 is ever stopped (above), or ever passes."""
+    arm = rng.random(len(rates)) < 0.1
+    y = (rng.random(len(rates)) < rates + 0.01 * arm).astype(np.float64)
+    return bool(randomized.log_path(y, arm, 0.01, 0.1, above=above).max() >= ENOUGH)
 
 
-def _paired_stop(rng: np.random.Generator, pairs: int) -> bool:
-    """Two models of equal quality that disagree; looked at after every pair."""
-    truth = rng.random(pairs)
-    labels = rng.random(pairs) < truth
-    one, other = (np.clip(truth + rng.normal(0, 0.1, pairs), 0, 1) for _ in range(2))
-    compared = paired((one - labels) ** 2, (other - labels) ** 2)
-    return first_failure((compared.difference + 1) / 2, 0.5, compared.stops, ALPHA) is not None
+def _share(name: str, hits: int, runs: int, requests: int) -> Measure:
+    low, high = share_interval(hits, runs)
+    note = f"95 % interval {low:.3f}-{high:.3f}; {runs} runs of {requests} requests"
+    return Measure(name, hits / runs, ALPHA, note=note)
 
 
 def _shocks(rng: np.random.Generator, size: int, every: int) -> Floats:
@@ -202,48 +269,13 @@ def _outages(rng: np.random.Generator, size: int) -> Floats:
     return rates
 
 
-def _interval(hits: int, runs: int) -> tuple[float, float]:
-    """Wilson's 95 % interval of a share."""
-    z, share = 1.96, hits / runs
-    middle, spread = (
-        share + z * z / (2 * runs),
-        z * math.sqrt(share * (1 - share) / runs + (z / (2 * runs)) ** 2),
-    )
-    return max(0.0, (middle - spread) / (1 + z * z / runs)), (middle + spread) / (1 + z * z / runs)
-
-
-def _traffic(pairs: int, started: datetime) -> tuple[list[CaptureRecord], list[GroundTruth]]:
-    rng = np.random.default_rng(SEED)
-    truth, latency = rng.random(pairs), rng.exponential(20.0, (2, pairs))
-    labels = (rng.random(pairs) < truth).astype(float)
-    failed = rng.random((2, pairs)) < 0.01
-    captures = []
-    for i in range(pairs):
-        at = started + timedelta(milliseconds=20 * i)
-        for arm, (variant, role) in enumerate((("v1", "champion"), ("v2", "shadow"))):
-            captures.append(
-                CaptureRecord.model_construct(
-                    event_id=f"{variant}-{i}",
-                    inference_id=f"request-{i}",
-                    variant=variant,
-                    role=role,
-                    at=at,
-                    latency_ms=float(latency[arm, i]),
-                    status=500 if failed[arm, i] else 200,
-                    key=f"{i * 0x9E3779B97F4A7C15 % 2**64:016x}",
-                    rows=({},),
-                    predictions=None if failed[arm, i] else (float(truth[i]),),
-                    deployment=1,
-                    chosen="split",
-                )
-            )
-    known = [
-        GroundTruth.model_construct(
-            inference_id=f"request-{i}", row=0, label=labels[i], at=started + timedelta(hours=6)
-        )
-        for i in range(pairs)
-    ]
-    return captures, known
+SHOCKS: dict[str, Rates] = {
+    "steady 2 %": lambda _, n: np.full(n, 0.02),
+    "AR(1) 0.8 per 50 requests": lambda rng, n: _shocks(rng, n, 50),
+    "AR(1) 0.8 per request": lambda rng, n: _shocks(rng, n, 1),
+    "outages of 25 requests": _outages,
+    "drift 0.5 % to 10 %": lambda _, n: np.linspace(0.005, 0.10, n),
+}
 
 
 if __name__ == "__main__":

@@ -30,8 +30,8 @@ Hashes = npt.NDArray[np.uint64]
 
 #: Bets as shares of the largest one that can never ruin. Large ones are best for rare events, small ones for
 #: small differences.
-SHARES: Floats = 0.96 * 0.62 ** np.arange(12, dtype=np.float64)
-_WEIGHTS = np.array([3, 4, 5, 5, 5, 4, 3, 3, 2, 2, 1, 1], dtype=np.float64)
+SHARES: Floats = 0.96 * 0.55 ** np.arange(10, dtype=np.float64)
+_WEIGHTS = np.array([1.2, 1.2, 1.2, 1.1, 1.0, 1.0, 1.0, 1.0, 0.8, 0.5])
 LOG_PRIOR: Floats = np.log(_WEIGHTS / _WEIGHTS.sum())
 _BISECTIONS = 20
 
