@@ -235,9 +235,10 @@ def msprt(stream: Stream, plan: Plan) -> int | None:
     if not len(ready):
         return None
     p1, p0 = s1[ready] / n1[ready], s0[ready] / n0[ready]
-    variance = p1 * (1 - p1) / n1[ready] + p0 * (1 - p0) / n0[ready]
+    # 0 where one variant always fails and the other never does
+    variance = np.maximum(p1 * (1 - p1) / n1[ready] + p0 * (1 - p0) / n0[ready], 1e-300)
     worse, enough = p1 - p0, math.log(1 / plan.alpha)
-    # nowhere else can the ratio be large enough; without any error yet the variance is 0
+    # nowhere else can the ratio be large enough
     near = np.flatnonzero((worse > 0) & (worse**2 >= 2 * enough * variance))
     ready, worse, variance = ready[near], worse[near], variance[near]
     end = plan.base * (1 - plan.base) * (1 / n1[-1] + 1 / n0[-1])
