@@ -219,7 +219,9 @@ class TestStatistics:
     def test_a_much_worse_challenger_is_stopped_and_a_better_one_is_not(self, decider):
         worse = streams.errors(rng(9), 8000, 0.5, good=0.02, bad=0.10)
         better = streams.errors(rng(9), 8000, 0.5, good=0.10, bad=0.02)
+        hopeless = streams.errors(rng(9), 8000, 0.5, good=0.0, bad=1.0)
         assert decider(worse, PLAN) is not None
+        assert decider(hopeless, PLAN) is not None
         assert decider(better, PLAN) is None
 
 
