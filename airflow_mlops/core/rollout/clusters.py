@@ -54,20 +54,35 @@ class Clusters:
         self.squares += other.squares
 
     def variances(self) -> tuple[float, float]:
-        """Variance of the (difference of the) mean by clusters, and as if all were independent."""
+        """Variance of the (difference of the) mean by clusters, and as if all were independent.
+
+        By the jackknife over clusters, so that one heavy key can't hide in the mean that it makes (CR3; Bell &
+        McCaffrey, "Bias reduction in standard errors for linear regression with multi-stage samples", Survey
+        Methodology 28, 2002).
+        """
         total = np.maximum(self.numbers.sum(axis=1), 1.0)
         mean = self.sums.sum(axis=1) / total
-        off = self.sums - self.numbers * mean[:, None]
-        used = np.maximum((self.numbers > 0).sum(axis=1), 2)
-        clustered = (off**2).sum(axis=1) * used / (used - 1) / total**2
+        others = total[:, None] - self.numbers
+        off = (self.sums - self.numbers * mean[:, None]) / np.where(others > 0.0, others, np.inf)
+        used = np.maximum(self._used, 2)
+        clustered = (off**2).sum(axis=1) * (used - 1) / used
         alone = np.maximum(self.squares - total * mean**2, 0.0) / np.maximum(total - 1.0, 1.0) / total
         return float(clustered.sum()), float(alone.sum())
 
     @property
     def design_effect(self) -> float:
-        """Variance by clusters over the variance without; 1 where there is no variance to compare."""
+        """Variance by clusters over the variance without; 1 where there is no variance to compare.
+
+        With a single cluster in an arm nothing is known of how much they differ: then it is taken as one observation.
+        """
+        if (self._used == 1).any():
+            return float(self.numbers[self._used == 1].sum(axis=1).max())
         clustered, alone = self.variances()
         return clustered / alone if alone > 0.0 else 1.0
+
+    @property
+    def _used(self) -> Indices:
+        return np.asarray((self.numbers > 0).sum(axis=1), dtype=np.int64)
 
     @property
     def effective(self) -> float:
