@@ -52,7 +52,10 @@ class Gate(Section):
     )
 
     quantile: float | None = Field(
-        None, gt=0, lt=1, description="For latency_quantile: which one, 0.99 without it; limits are in milliseconds."
+        None,
+        gt=0,
+        lt=1,
+        description="For latency_quantile: which one, 0.99 without it; limits are in milliseconds.",
     )
 
     @model_validator(mode="after")

@@ -30,6 +30,9 @@ class JudgingOperator(MlopsOperator):
             "stage": verdict.stage,
             "reason": verdict.reason,
         }
+        if verdict.picture is not None:
+            small["picture"] = f"{work.store.uri}/{verdict.picture}"
+            self.progress(f"the evidence as a picture: {small['picture']}")
         context["ti"].xcom_push(key="verdict", value=small)
         require_promote(verdict)
         self.progress(f"PROMOTE in {verdict.stage}: {verdict.reason}")

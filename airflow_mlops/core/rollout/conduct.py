@@ -14,6 +14,7 @@ from airflow_mlops.core.record import utc_now
 from airflow_mlops.core.registry.deployments import Deployment, DeploymentLog, Desired
 from airflow_mlops.core.registry.versions import Registry
 from airflow_mlops.core.rollout.following import Following
+from airflow_mlops.core.rollout.gallery import with_picture
 from airflow_mlops.core.rollout.holding import JUDGE, awaits_person, under_hold
 from airflow_mlops.core.rollout.judge import check_gates
 from airflow_mlops.core.rollout.placement import out_of_place, placement
@@ -168,6 +169,7 @@ class Conductor:
         else:
             seen = self.following.look(stage, place, place.entry.champion, version, now)
             verdict = under_hold(seen, place)
+            verdict = with_picture(self.store, self.spec.name, version, verdict, self.following.trace)
         number = place.number if place else None
         return verdict.model_copy(update={"version": version, "run": self.run, "deployment": number})
 

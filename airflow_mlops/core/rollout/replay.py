@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 from airflow_mlops.core.errors import SpecError
 from airflow_mlops.core.progress import Progress, ignore
 from airflow_mlops.core.record import utc_now
-from airflow_mlops.core.rollout.judge import check_gates, judge
+from airflow_mlops.core.rollout.gallery import with_picture
+from airflow_mlops.core.rollout.judge import check_gates, decide, open_watch
 from airflow_mlops.core.rollout.past_answers import answer_again
 from airflow_mlops.core.rollout.past_requests import PastRequests, past_requests
 from airflow_mlops.core.rollout.replay_reason import explain
@@ -87,21 +88,21 @@ def _judge(
     failures: Counter[str] = Counter()
     answers = list(answer_again(version, past.requests, failures, progress))
     truth = _truth(store, spec.name, past)
-    verdict = judge(
+    watch = open_watch(
         "replay",
         spec.rollout,
         spec.training.objective,
-        (*past.requests, *answers),
-        truth,
-        champion=past.champion,
-        challenger=version.number,
+        past.champion,
+        version.number,
         # the judge divides the time from here on into moments, and before the first request there is none
-        started=past.requests[0].at if past.requests else past.since,
-        now=now,
+        past.requests[0].at if past.requests else past.since,
     )
+    watch.feed((*past.requests, *answers), truth, now.timestamp())
+    verdict = decide(watch, spec.rollout, now - past.since)
     labelled = len({one.inference_id for one in truth})
     reason = explain(verdict, spec, section, past, failures, labelled)
-    return verdict.model_copy(update={"reason": reason})
+    verdict = verdict.model_copy(update={"reason": reason})
+    return with_picture(store, spec.name, version.number, verdict, watch.trace)
 
 
 def _place(spec: ModelSpec, champion: int, challenger: int, run: str) -> str:

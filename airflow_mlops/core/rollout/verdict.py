@@ -23,13 +23,13 @@ class Verdict(Record):
         answers, and where they are not 0 pairs, unpaired, failed answers and what was set aside and why
         (duplicate_event_id, unknown_variant, challenger_missing_latency, labels_of_unknown_requests, ...).
     :param version: the challenger that was judged; ``run``: the run that brought it into its place; ``deployment``:
-        number of the deployment-log entry that gave it the place, None in replay. The conductor sets them: they tie the evidence to
-        what it is about, so that it can't be shown for another version, run or share of the traffic.
+        number of the deployment-log entry that gave it the place, None in replay. The conductor sets them: they tie
+        the evidence to what it is about, so that it can't be shown for another version, run or share of the traffic.
     :param needed: how many more of the challenger's requests would decide the undecided gates, as far as that can
         be told.
     :param slices: the gates of the slices that failed, or, while none does, of the one nearest to its limit.
     :param held: whether somebody, or the end of an undecided stage, holds the rollout where it is.
-    :param picture: reference of the picture of the evidence over time, an SVG in the store.
+    :param picture: key in the store of the picture of the evidence over time, an SVG.
     """
 
     stage: Stage
