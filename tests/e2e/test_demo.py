@@ -18,9 +18,10 @@ from airflow_mlops.core.registry.versions import Registry
 from airflow_mlops.core.serving.local import LocalEndpoint
 from airflow_mlops.core.store import Store, open_store
 from airflow_mlops.core.store.blobs import fetch_file
-from airflow_mlops.demo.flights import COLUMNS
+from airflow_mlops.demo.flights import COLUMNS, month_of
 from airflow_mlops.demo.stage import Stage, raised
 from airflow_mlops.demo.story import MODEL, Act, Story
+from airflow_mlops.demo.traffic import Traffic
 from airflow_mlops.demo.transport import RestError
 from tests.liveness import gone
 from tests.waiting import wait_until
@@ -194,10 +195,46 @@ def test_k_a_rollback_during_a_release_ends_the_release(stage: Stage, story: Sto
     _require_champion_alone(stage, store, 2)
 
 
-def _release_in_shadow(stage: Stage) -> str:
-    """A release whose shadow stage waits for more requests than will come."""
-    patient = {"overrides": {"rollout": {"shadow": {"min_samples": 1_000_000}}}}
-    run = stage.airflow.rest.trigger(RELEASE, patient).run_id
+def test_l_a_held_release_waits_for_a_person_and_goes_on(stage: Stage, story: Story, store: Store) -> None:
+    rest = stage.airflow.rest
+    rest.wait_for_dag(f"{MODEL}.rollout")
+    run = _release_in_shadow(stage, shadow={"min_samples": 200}, canary={"min_samples": 50})
+    held = _control(stage, "hold")
+    assert (held["mode"], held["held"]) == ("shadow", True)
+    with Traffic(stage.endpoint, MODEL, month_of(12), name="held", rate=300) as traffic:
+        wait_until(
+            lambda: "by now: all gates passed" in rest.log(RELEASE, run, "rollout.judge_shadow"), 600, 1
+        )
+        assert _task(stage, run, "rollout.judge_shadow") == "deferred"
+        assert DeploymentLog(store, MODEL).desired().number == held["entry"]
+        assert not _control(stage, "resume")["held"]
+        assert rest.wait_for_run(RELEASE, run).state == "success"
+    assert not traffic.failures
+    told = rest.xcom(RELEASE, run, "conclude")
+    assert (told["outcome"], told["champion"]) == ("promoted", told["version"])
+    own = [entry for _, entry in DeploymentLog(store, MODEL).log.entries() if entry.run == f"{RELEASE}/{run}"]
+    assert [(entry.action, entry.held, entry.who) for entry in own] == [
+        ("shadow", False, "admin"),
+        ("shadow", True, "admin"),
+        ("shadow", False, "admin"),
+        ("canary", False, "admin"),
+        ("canary", False, "admin"),
+        ("promote", False, "admin"),
+    ]
+
+
+def _control(stage: Stage, action: str) -> dict[str, Any]:
+    """A person's hand on the rollout, by REST; what it says."""
+    run = stage.airflow.rest.trigger(f"{MODEL}.rollout", {"action": action, "reason": "a sale"})
+    assert stage.airflow.rest.wait_for_run(run.dag_id, run.run_id).state == "success"
+    told: dict[str, Any] = stage.airflow.rest.xcom(run.dag_id, run.run_id, "control")
+    return told
+
+
+def _release_in_shadow(stage: Stage, **rollout: Any) -> str:
+    """A release whose shadow stage waits, if not told otherwise for more requests than will come."""
+    patient = {"shadow": {"min_samples": 1_000_000}}
+    run = stage.airflow.rest.trigger(RELEASE, {"overrides": {"rollout": rollout or patient}}).run_id
     wait_until(lambda: _task(stage, run, "rollout.judge_shadow") == "deferred", 600, 0.5)
     return run
 
