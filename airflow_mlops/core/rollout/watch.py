@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
 #: Counts that stand in every verdict, also when they are 0.
 ALWAYS = ("captures", "champion", "challenger", "labels", "labelled", "samples")
-#: Points that a portion of traffic adds to the trace at most.
-_POINTS = 40
+#: Points that the trace of a stage gets when all of it comes in one portion, and requests for each of them.
+_POINTS, _PER_POINT = 40, 50
 #: Of a variant, where its share has to be taken from what was seen.
 _LEAST_SHARE = 0.001
 
@@ -143,20 +143,21 @@ class StageWatch:
         return _side_by_side(self._row_pairs, rows) if self.paired else rows
 
     def _fold(self, tables: dict[str, Table | None]) -> None:
-        """Fold a portion in steps of equal time, so that the trace shows how the evidence grew."""
+        """Fold a portion in steps of equal time, so that the trace shows how the evidence grew.
+
+        A portion that spans the whole stage so far has as many steps as the trace shows well, a short one has one.
+        """
         there = [table for table in tables.values() if table is not None and table.rows]
         if not there:
             return
         known = np.concatenate([table["known"] for table in there])
-        steps = min(_POINTS, max(1, len(known) // 50))
-        edges = np.linspace(known.min(), known.max(), steps + 1)[1:]
-        edges[-1] = np.inf
-        last = -np.inf
-        for edge in edges.tolist():
-            self._fold_between(tables, last, edge)
-            if steps > 1:
-                self.mark(min(edge, float(known.max())))
-            last = edge
+        first, last = float(known.min()), float(known.max())
+        whole = max(last - min(first, self.window.started), 1e-9)
+        steps = max(1, min(round(_POINTS * (last - first) / whole), len(known) // _PER_POINT))
+        edges = [*np.linspace(first, last, steps + 1)[1:-1].tolist(), np.inf]
+        for after, until in zip([-np.inf, *edges], edges, strict=False):
+            self._fold_between(tables, after, until)
+            self.trace.add(min(until, last) - self.window.started, self.results())
 
     def _fold_between(self, tables: dict[str, Table | None], after: float, until: float) -> None:
         for state, watch, unit in zip(self._states, self._watches, self._units, strict=True):
@@ -170,10 +171,6 @@ class StageWatch:
             state.fold(part if mine is None else part.take(mine))
             if watch is not None:
                 watch.fold(part)
-
-    def mark(self, at: float) -> None:
-        """Add a point to the trace. :param at: seconds since the epoch."""
-        self.trace.add(at - self.window.started, self.results())
 
 
 def _side_by_side(pairing: Pairing, answers: Table) -> Table:
