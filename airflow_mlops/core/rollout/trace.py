@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from airflow_mlops.core.gates import GateResult
+from airflow_mlops.core.gates import GateResult, Outcome
 
 _MOST = 128
 
@@ -23,7 +23,7 @@ class Point:
     elapsed: float
     samples: tuple[int, ...]
     intervals: tuple[tuple[float, float] | None, ...]
-    outcomes: tuple[str, ...]
+    outcomes: tuple[Outcome, ...]
 
 
 @dataclass
