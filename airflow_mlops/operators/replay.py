@@ -20,7 +20,7 @@ class ReplayOperator(JudgingOperator):
     Nothing of the traffic is touched: no entry in the deployment log, no call of the endpoint. Succeeds only on
     PROMOTE, which passes on to the next stage. A failed gate ends the release, and so does an undecided one: a replay
     holds no place in which it could wait, and the reason says what would decide. Needs the packages that the model was
-    trained with. Returns ``{"ref", "decision", "stage", "reason"}``.
+    trained with. Returns ``{"ref", "decision", "stage", "reason", "picture"}``.
 
     Skipped when there is nothing to prove: the model has no champion to compare with yet, or this run has promoted the
     version before. A task that is cleared looks at the same requests again, and at what was captured or labelled since.

@@ -81,7 +81,7 @@ def entries(store: Store) -> list[str]:
 def test_what_passes_is_kept_and_returned(ground: Store, release: Run) -> None:
     keep(ground, 300)
     told = replay(release, version={"model": MODEL, "version": 2})
-    assert set(told) == {"ref", "decision", "stage", "reason"}
+    assert set(told) == {"ref", "decision", "stage", "reason", "picture"}
     assert (told["decision"], told["stage"]) == ("PROMOTE", "replay")
     kept = recall(ground, told["ref"], Verdict)
     assert (kept.version, kept.run, kept.deployment, kept.counts["samples"]) == (2, release.key, None, 300)

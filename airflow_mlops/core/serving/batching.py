@@ -13,6 +13,8 @@ from airflow_mlops.core.serving.loading import Answering, LoadedVersion, Rows
 
 #: Most rows of one call, unless a single request has more.
 MAX_ROWS = 64
+#: So many requests whose common call failed are asked one by one, more in halves.
+_FEW = 8
 #: How long a call in a thread may take, in seconds, before its requests have failed.
 CALL_TIMEOUT = 20.0
 
@@ -115,13 +117,14 @@ class Batcher:
 def answer_each(model: Answering, requests: Sequence[Rows]) -> list[Outcome]:
     """The outcome for each request of checked rows, from one call of the model.
 
-    If the whole call fails, each is asked alone: one does not fail another.
+    If the whole call fails, its halves are asked, and at last each alone: one does not fail another.
     """
     whole = _predict(model, _joined(requests))
-    if isinstance(whole, Exception) and len(requests) > 1:
-        return [_predict(model, rows) for rows in requests]
     if isinstance(whole, Exception):
-        return [whole]
+        if len(requests) > _FEW:
+            half = len(requests) // 2
+            return [*answer_each(model, requests[:half]), *answer_each(model, requests[half:])]
+        return [_predict(model, rows) for rows in requests] if len(requests) > 1 else [whole]
     outcomes: list[Outcome] = []
     start = 0
     for rows in requests:
