@@ -163,11 +163,11 @@ def test_begin_refuses_a_latency_gate_in_replay(ground: Store, release: Run) -> 
         release.execute(BeginReleaseOperator(task_id="begin", spec=spec(gate)))
 
 
-def test_progress_stands_in_the_log(ground: Store, release: Run) -> None:
+def test_progress_stands_in_the_log(ground: Store, release: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     keep(ground, 300)
     operator = ReplayOperator(task_id="replay", spec=spec(), version=2)
     lines: list[str] = []
-    operator.progress = lines.append  # type: ignore[method-assign]
+    monkeypatch.setattr(operator, "progress", lines.append)
     release.execute(operator)
     assert lines[0] == "reading the requests that v1 has answered"
     assert lines[1].startswith("300 captured requests of v1 since ")
