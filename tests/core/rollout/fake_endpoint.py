@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
+from hashlib import sha256
 from typing import Any
 
 from airflow_mlops.core.errors import DeploymentFailed
 from airflow_mlops.core.registry.deployments import NOTHING, Desired
 from airflow_mlops.core.serving.base import Prediction
 from airflow_mlops.core.serving.capture import CaptureRecord
+from airflow_mlops.core.serving.hours import Cursor
+from airflow_mlops.core.serving.split import takes_challenger
 
-REQUESTS = 300
+REQUESTS = 600
 
 
 class FakeEndpoint:
@@ -22,7 +25,7 @@ class FakeEndpoint:
     :ivar refuses: whether it does not follow when it is asked for this.
     :ivar during: called once, in the midst of the next reconcile.
     :ivar errors: share of the challenger's answers that are failures.
-    :ivar requests: how many were answered since the challenger came.
+    :ivar requests: how many came since the challenger did; a hash of their number assigns them.
     """
 
     url = "memory://orders"
@@ -61,27 +64,33 @@ class FakeEndpoint:
             inference_id=inference_id or "i",
         )
 
-    def captures(self, since: datetime) -> Iterator[CaptureRecord]:
+    def captures(self, since: datetime, cursor: Cursor | None = None) -> Iterator[CaptureRecord]:
         """What was answered in the first milliseconds after ``since``."""
         self._reach()
         for number in range(self.requests):
-            at = since + timedelta(microseconds=number)
-            yield self._answer(number, at, challenger=False)
-            if self.serves.mode == "shadow" or (self.serves.mode == "canary" and number % 2):
-                yield self._answer(number, at, challenger=True)
+            for record in self._answers(number, since + timedelta(microseconds=number)):
+                if cursor is None or cursor.is_new("memory", record.event_id):
+                    yield record
 
-    def _answer(self, number: int, at: datetime, *, challenger: bool) -> CaptureRecord:
-        shadow = self.serves.mode == "shadow"
+    def _answers(self, number: int, at: datetime) -> Iterator[CaptureRecord]:
+        key = sha256(f"{number}".encode()).hexdigest()[:16]
+        mine = self.serves.mode == "canary" and takes_challenger(key, self.serves.weight)
+        if not mine:
+            yield self._answer(number, at, key, challenger=False)
+        if mine or self.serves.mode == "shadow":
+            yield self._answer(number, at, key, challenger=True)
+
+    def _answer(self, number: int, at: datetime, key: str, *, challenger: bool) -> CaptureRecord:
         fails = challenger and number % 100 < 100 * self.errors
         return CaptureRecord(
             event_id=f"{number}-{challenger}",
-            inference_id=f"{number}" if shadow else f"{number}-{challenger}",
+            inference_id=f"{number}",
             variant=f"v{self.serves.challenger if challenger else self.serves.champion}",
-            role="champion" if not challenger else "shadow" if shadow else "challenger",
+            role="champion" if not challenger else "shadow" if self.serves.mode == "shadow" else "challenger",
             at=at,
             latency_ms=1.0,
             status=500 if fails else 200,
-            key="0" * 16,
+            key=key,
             rows=({"amount": 1.0},),
             predictions=None if fails else (0.5,),
             deployment=self.serves.number,
