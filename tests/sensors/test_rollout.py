@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from collections.abc import Callable
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
@@ -10,7 +11,9 @@ from airflow.sdk.exceptions import AirflowException, AirflowFailException, TaskD
 
 from airflow_mlops.core.errors import EndpointError
 from airflow_mlops.core.gates import Gate, GateResult
-from airflow_mlops.core.registry.deployments import DeploymentLog
+from airflow_mlops.core.registry import deployments
+from airflow_mlops.core.registry.deployments import Deployment, DeploymentLog
+from airflow_mlops.core.rollout import conduct
 from airflow_mlops.core.rollout.verdict import Verdict
 from airflow_mlops.core.store import Store
 from airflow_mlops.core.store.results import recall
@@ -60,7 +63,7 @@ def verdict(decision: Any, *outcomes: Any) -> dict[str, Any]:
 def test_what_is_decided_is_not_waited_for(challenger: Run, store: Store) -> None:
     told = challenger.execute(sensor())
     assert (told["decision"], told["stage"]) == ("PROMOTE", "shadow")
-    assert told["reason"].startswith("all gates passed with 300 samples")
+    assert told["reason"].startswith("all gates passed with 600 samples")
     kept = recall(store, told["ref"], Verdict)
     assert (kept.version, kept.run, kept.deployment) == (2, challenger.key, 2)
     assert challenger.xcoms[JUDGE, "verdict"] == told
@@ -142,6 +145,129 @@ def test_resume_after_an_outage_may_be_tried_again(challenger: Run) -> None:
     with pytest.raises(AirflowException, match="rollout can't be judged: nobody answers") as caught:
         challenger.resume(sensor(), event)
     assert not isinstance(caught.value, AirflowFailException)
+
+
+# --- rollout.inconclusive: hold ---
+
+
+PATIENT = world.spec(rollout={**ROLLOUT, "inconclusive": "hold", "max_hold": "2d"})
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[timedelta], None]:
+    """Moves on the time of the deployment log and the conductor."""
+    ahead = timedelta(0)
+
+    def advance(by: timedelta) -> None:
+        nonlocal ahead
+        ahead += by
+
+    for module in (deployments, conduct):
+        monkeypatch.setattr(module, "utc_now", lambda: datetime.now(timezone.utc) + ahead)
+    return advance
+
+
+@pytest.fixture
+def undecided(challenger: Run, endpoint: FakeEndpoint, clock: Callable[[timedelta], None]) -> Run:
+    """The longest duration of the stage is over after three requests."""
+    endpoint.requests = 3
+    clock(timedelta(hours=1))
+    return challenger
+
+
+def waits(run: Run) -> dict[str, Any]:
+    """The task defers; what its trigger sees when it looks next."""
+    with pytest.raises(TaskDeferred) as caught:
+        run.execute(sensor(PATIENT))
+    return seen(caught.value)
+
+
+def seen(deferred: TaskDeferred) -> dict[str, Any]:
+    assert isinstance(deferred.trigger, RolloutTrigger)
+    assert deferred.timeout == timedelta(days=2, hours=1, minutes=15)
+    return {"status": "decided", "verdict": deferred.trigger._look().model_dump(mode="json")}
+
+
+def newest(store: Store) -> Deployment:
+    found = DeploymentLog(store, world.MODEL).log.newest()
+    assert found is not None
+    return found[1]
+
+
+def test_an_undecided_stage_fails_without_the_policy(undecided: Run) -> None:
+    with pytest.raises(AirflowFailException, match="INCONCLUSIVE in shadow: the longest duration is over"):
+        undecided.execute(sensor())
+
+
+def test_an_undecided_stage_is_held_and_waits_for_a_person(
+    undecided: Run, store: Store, endpoint: FakeEndpoint
+) -> None:
+    event = waits(undecided)
+    entry = newest(store)
+    assert (entry.held, entry.who, entry.lease_until) == (True, "judge", entry.at + timedelta(days=2))
+    assert entry.why.startswith("the longest duration is over: 3 of at least 50 samples")
+    assert endpoint.serves.number == 3
+    assert event["verdict"]["decision"] == "CONTINUE"
+    assert event["verdict"]["reason"].startswith("held by judge since ")
+    waits(undecided)
+    assert newest(store) == entry, "a retried task holds once"
+
+
+def test_an_undecided_stage_is_held_by_what_the_trigger_saw(
+    challenger: Run, store: Store, endpoint: FakeEndpoint, clock: Callable[[timedelta], None]
+) -> None:
+    endpoint.requests = 3
+    with pytest.raises(TaskDeferred) as caught:
+        challenger.execute(sensor(PATIENT))
+    clock(timedelta(hours=1))
+    event = seen(caught.value)
+    assert event["verdict"]["decision"] == "INCONCLUSIVE"
+    with pytest.raises(TaskDeferred) as again:
+        challenger.resume(sensor(PATIENT), event)
+    assert newest(store).who == "judge"
+    assert seen(again.value)["verdict"]["held"]
+    assert (JUDGE, "refusal") not in challenger.xcoms
+
+
+def test_a_resumed_stage_gets_its_time_anew_and_may_pass(
+    undecided: Run, store: Store, endpoint: FakeEndpoint, clock: Callable[[timedelta], None]
+) -> None:
+    waits(undecided)
+    clock(timedelta(hours=30))
+    DeploymentLog(store, world.MODEL).resume(
+        lease=timedelta(hours=2), who="bob", why="wait for more", run="orders.rollout/1"
+    )
+    assert waits(undecided)["verdict"]["decision"] == "CONTINUE"
+    endpoint.requests = 600
+    told = undecided.execute(sensor(PATIENT))
+    assert told["decision"] == "PROMOTE"
+    kept = recall(store, told["ref"], Verdict)
+    assert (kept.deployment, kept.held) == (2, False)
+
+
+def test_a_hold_that_nobody_resumed_fails_the_task(
+    undecided: Run, store: Store, clock: Callable[[timedelta], None]
+) -> None:
+    waits(undecided)
+    clock(timedelta(days=2))
+    with pytest.raises(
+        AirflowFailException,
+        match=r"ROLLBACK in shadow: version 2 was held by judge since .* nobody resumed it before",
+    ):
+        undecided.execute(sensor(PATIENT))
+    assert DeploymentLog(store, world.MODEL).desired().mode == "champion"
+
+
+def test_an_endpoint_that_does_not_follow_the_hold_is_tried_again(
+    undecided: Run, store: Store, endpoint: FakeEndpoint
+) -> None:
+    endpoint.refuses = lambda desired: desired.number == 3
+    with pytest.raises(AirflowException) as caught:
+        undecided.execute(sensor(PATIENT))
+    assert not isinstance(caught.value, AirflowFailException)
+    endpoint.refuses = lambda desired: False
+    assert waits(undecided)["verdict"]["held"]
+    assert DeploymentLog(store, world.MODEL).log.last_number() == 3
 
 
 def test_an_endpoint_that_is_away_is_tried_again(challenger: Run, endpoint: FakeEndpoint) -> None:
