@@ -44,12 +44,13 @@ def judge(
     :param labels: ground truth, possibly late, corrected or missing.
     :param started: when the stage (in canary: this step of it) started; earlier answers don't count.
     :param now: the time of the judgement; later answers don't count yet.
-    :param weight: in canary, the challenger's share of the traffic.
+    :param weight: in canary, the challenger's share of the traffic; 0 when it is not known: then the one that was
+        seen is taken.
     :param paused: time since the start that does not count for the longest duration.
     :param deployment: number of the deployment-log entry that started the stage; with it, this and not the time says
         which answers belong to it.
     :raises SpecError: if the spec has no such stage or a gate that can't be judged on live traffic
-        (:func:`check_gates`), or if champion and challenger are the same version.
+        (:func:`check_gates`), if champion and challenger are the same version, or if ``weight`` is no share.
     """
     watch = open_watch(
         stage, rollout, objective, champion, challenger, started, weight=weight, deployment=deployment
@@ -75,6 +76,10 @@ def open_watch(
 
     check_gates(rollout, objective)
     section = _section(stage, rollout)
+    if not 0.0 <= weight < 1.0:
+        raise SpecError(
+            "weight of a challenger", given=weight, expected="a share below 1; 0 if it is not known"
+        )
     if champion == challenger:
         raise SpecError(
             "a version can't be judged against itself", given=f"champion and challenger {champion}"

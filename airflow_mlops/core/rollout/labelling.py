@@ -45,7 +45,6 @@ class Labels:
         self._objective, self._counts = objective, counts
         self._pairing = Pairing()
         self._rows, self._labelled = Seen(), Seen()
-        self._requests = Seen()
         self._later: list[GroundTruth] = []
 
     def add(self, rows: Table, labels: Iterable[GroundTruth], now: float) -> Table:
@@ -56,7 +55,6 @@ class Labels:
         self._rows.fresh(rows["id"])
         truth = self._read(labels, now)
         rows, known = self._pairing.add(rows, truth)
-        self._requests.fresh(known["request"])
         self._counts["labelled"] += rows.rows
         joined = Table({**rows, "label": known["label"], "known": np.maximum(rows["known"], known["at"])})
         return joined.take(np.argsort(joined["known"], kind="stable").astype(np.int64))

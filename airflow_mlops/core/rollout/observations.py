@@ -9,6 +9,7 @@ from __future__ import annotations
 import zlib
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from operator import attrgetter
@@ -161,7 +162,8 @@ class Intake:
         numbers = np.array([len(one) for one in given], dtype=np.int64)
         flat = np.array([value for one in given for value in one], dtype=np.float64)
         asked = np.array([len(one) for one in rows], dtype=np.int64)
-        status = np.array(status_, dtype=np.int64)
+        # clipped, as a status of 2^70 is no int64
+        status = np.array([min(max(one, 0), 1000) for one in status_], dtype=np.int64)
         latency = np.array(latency_, dtype=np.float64)
         latency[~(np.isfinite(latency) & (latency >= 0))] = np.nan
         broken = self._broken(flat, numbers, asked)
@@ -217,4 +219,13 @@ def _keys(keys: Sequence[str]) -> npt.NDArray[np.uint64]:
     try:
         return np.array([int(key, 16) for key in keys], dtype=np.uint64)
     except (ValueError, OverflowError):
-        return np.array([zlib.crc32(key.encode("utf-8", "replace")) for key in keys], dtype=np.uint64)
+        return np.array([_key(key) for key in keys], dtype=np.uint64)
+
+
+def _key(key: str) -> int:
+    """One key, the same number whatever stands beside it."""
+    with suppress(ValueError):
+        number = int(key, 16)
+        if 0 <= number < 2**64:
+            return number
+    return zlib.crc32(key.encode("utf-8", "replace"))

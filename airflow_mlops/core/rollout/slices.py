@@ -46,13 +46,14 @@ class SliceWatch:
     """One gate on each value of the watched columns.
 
     :param most: values per column, in the order of appearance; later ones are not watched.
+    :ivar share: the challenger's share of the requests, in (0, 1).
     """
 
     def __init__(
         self, gate: Gate, scale: Scale, columns: Sequence[str], most: int, *, paired: bool, share: float
     ) -> None:
         self._gate, self._scale, self._columns, self._most = gate, scale, columns, most
-        self._paired, self._share = paired, share
+        self._paired, self.share = paired, share
         self._states: dict[tuple[str, int], GateState] = {}
 
     def fold(self, table: Table) -> None:
@@ -62,12 +63,14 @@ class SliceWatch:
             for code in np.unique(codes[(codes >= 0) & (codes < self._most)]).tolist():
                 state = self._states.get((column, code))
                 if state is None:
-                    state = GateState(self._gate, self._scale, paired=self._paired, share=self._share)
+                    state = GateState(self._gate, self._scale, paired=self._paired, share=self.share)
                     self._states[column, code] = state
                 state.fold(table.take(codes == code))
 
     def judge(self, level: float, codes: Codes) -> tuple[GateResult, ...]:
         """The slices that failed at ``level``; while none has, the one that is nearest to failing."""
+        for state in self._states.values():
+            state.share = self.share
         ranked = sorted(
             ((state.log_e_value(), place) for place, state in self._states.items() if state.samples),
             key=lambda one: (-one[0], one[1]),

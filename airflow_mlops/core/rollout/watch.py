@@ -98,15 +98,14 @@ class StageWatch:
 
     def results(self) -> tuple[GateResult, ...]:
         """What each gate says now."""
-        if self.share is not None and not self._share_is_known:
-            for state in self._states:
-                state.share = min(max(self.share.seen, _LEAST_SHARE), 1.0 - _LEAST_SHARE)
+        self._estimate_share()
         return tuple(judge_gate(state, self.levels.fail, self.levels.accept) for state in self._states)
 
     def slices(self) -> tuple[GateResult, ...]:
         """The slices that failed; while none has, the one of each gate that is nearest to failing."""
         if not self.levels.slice:
             return ()
+        self._estimate_share()
         found = [
             result
             for watch in self._watches
@@ -115,6 +114,13 @@ class StageWatch:
         ]
         failed = tuple(result for result in found if result.outcome == "fail")
         return failed or tuple(found)
+
+    def _estimate_share(self) -> None:
+        if self.share is None or self._share_is_known:
+            return
+        seen = min(max(self.share.seen, _LEAST_SHARE), 1.0 - _LEAST_SHARE)
+        for one in (*self._states, *(watch for watch in self._watches if watch is not None)):
+            one.share = seen
 
     def _state(self, gate: Gate, share: float) -> GateState:
         return GateState(gate, scale_of(gate, self.rules.objective), paired=self.paired, share=share)
