@@ -23,6 +23,7 @@ from airflow_mlops.core.errors import (
 from airflow_mlops.core.gates import Gate, GateResult
 from airflow_mlops.core.store import Store
 from airflow_mlops.operators.base import MlopsOperator, Work, asked_by, run_key
+from airflow_mlops.operators.control import RolloutControlOperator
 from airflow_mlops.operators.data import SnapshotOperator, ValidateOperator
 from airflow_mlops.operators.model import EvaluateOperator, RegisterOperator, TrainOperator
 from airflow_mlops.operators.monitoring import DriftOperator, RequestRetrainingOperator
@@ -50,6 +51,7 @@ ARGUMENTS: dict[type[MlopsOperator], dict[str, Any]] = {
     RolloutSensor: {"version": 1, "stage": "shadow"},
     PromoteOperator: {"version": 1, "verdicts": []},
     ConcludeReleaseOperator: {},
+    RolloutControlOperator: {"action": "hold", "reason": "r"},
     RollbackOperator: {"to": 1, "reason": "r"},
     ReconcileOperator: {},
     DriftOperator: {"window": "6h"},
@@ -65,6 +67,7 @@ TEMPLATED = {
     ChallengeOperator: {"version"},
     RolloutSensor: {"version"},
     PromoteOperator: {"version", "verdicts"},
+    RolloutControlOperator: {"action", "reason"},
     RollbackOperator: {"to", "fallback", "reason"},
     DriftOperator: {"window"},
     RequestRetrainingOperator: {"drift"},
@@ -196,8 +199,10 @@ def test_a_task_that_moves_traffic_tries_again_when_the_endpoint_did_not_follow(
         BeginReleaseOperator,
         PromoteOperator,
         ConcludeReleaseOperator,
+        RolloutControlOperator,
         RollbackOperator,
         ReconcileOperator,
+        RolloutSensor,
     ):
         assert DeploymentFailed in kind.retried
     assert DeploymentFailed not in ChallengeOperator.retried

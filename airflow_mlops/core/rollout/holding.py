@@ -15,7 +15,7 @@ JUDGE = "judge"
 
 
 def awaits_person(rollout: Rollout, verdict: Verdict) -> bool:
-    """Whether the stage is undecided at its end, and the spec lets a person decide then."""
+    """Whether the judge can't decide the stage, and the spec lets a person decide then."""
     return verdict.decision == "INCONCLUSIVE" and rollout.inconclusive == "hold"
 
 
