@@ -78,7 +78,8 @@ def test_the_replay_stands_before_all_that_touches_traffic() -> None:
     order = [task.task_id for task in dag.topological_sort() if task.task_id.startswith("rollout.")]
     assert order[:3] == ["rollout.replay", "rollout.shadow", "rollout.judge_shadow"]
     judges = sum(name.startswith("rollout.judge") for name in order)
-    assert len(dag.get_task("promote").verdicts) == judges + 1
+    promote: Any = dag.get_task("promote")
+    assert len(promote.verdicts) == judges + 1
     assert "replay, then shadow, then canary" in str(dag.doc_md)
 
 
