@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from airflow_mlops.core.serving.capture import CaptureRecord, GroundTruth
     from airflow_mlops.spec import Canary, Replay, Rollout, Shadow
 
-__all__ = ["check_gates", "decide", "judge", "open_watch"]
+__all__ = ["check_gates", "decide", "gates_of", "judge", "open_watch"]
 
 
 def judge(
@@ -75,7 +75,7 @@ def open_watch(
     from airflow_mlops.core.rollout.watch import Rules, StageWatch
 
     check_gates(rollout, objective)
-    section = _section(stage, rollout)
+    gates = gates_of(stage, rollout, weight)
     if not 0.0 <= weight < 1.0:
         raise SpecError(
             "weight of a challenger", given=weight, expected="a share below 1; 0 if it is not known"
@@ -85,7 +85,7 @@ def open_watch(
             "a version can't be judged against itself", given=f"champion and challenger {champion}"
         )
     rules = Rules(
-        gates=(*section.gates, *_step_gates(stage, rollout, weight)),
+        gates=gates,
         objective=objective,
         alpha=rollout.alpha,
         slices=rollout.slices,
@@ -135,10 +135,14 @@ def _section(stage: Stage, rollout: Rollout) -> Replay | Shadow | Canary:
     return section
 
 
-def _step_gates(stage: Stage, rollout: Rollout, weight: float) -> tuple[Gate, ...]:
-    """The gates of the canary step with this weight, if the spec still has such a step."""
+def gates_of(stage: Stage, rollout: Rollout, weight: float) -> tuple[Gate, ...]:
+    """The gates of a stage; in canary with those of the step with this weight, if the spec still has such a step.
+
+    :raises SpecError: if the spec has no such stage.
+    """
     steps = rollout.canary.steps if stage == "canary" and rollout.canary else ()
-    return next((step.gates for step in steps if step.weight == weight), ())
+    own = next((step.gates for step in steps if step.weight == weight), ())
+    return (*_section(stage, rollout).gates, *own)
 
 
 def _waits(rollout: Rollout, watch: StageWatch, elapsed: timedelta) -> str:
