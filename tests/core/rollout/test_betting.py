@@ -48,7 +48,7 @@ def test_prior_is_one_stake_and_no_bet_can_ruin():
     assert np.isfinite(log_path(np.zeros(50_000), 1e-6)).all()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(x=st.lists(unit, min_size=1, max_size=30), mean=inside)
 def test_counts_have_the_capital_of_the_end_of_the_path(x, mean):
     path = log_path(np.array(x), mean)
@@ -57,7 +57,7 @@ def test_counts_have_the_capital_of_the_end_of_the_path(x, mean):
     assert mixed(sample(x).below(mean)) == pytest.approx(mirrored[-1], abs=1e-9)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(x=st.lists(st.floats(-1, 1), min_size=1, max_size=30), mean=st.floats(-0.9, 0.9))
 def test_differences_live_in_their_own_range(x, mean):
     differences = sample(x, -1.0, 1.0)

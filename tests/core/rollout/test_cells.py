@@ -25,7 +25,7 @@ def test_differences_keep_theirs(x):
     assert counts @ DIFFERENCE.values == pytest.approx(sum(x), abs=1e-9)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(x=numbers, mean=st.floats(0.01, 0.99), steps=st.integers(1, 128))
 def test_cells_never_have_more_capital_than_the_numbers(x, mean, steps):
     grid = Grid(0.0, 1.0, steps)

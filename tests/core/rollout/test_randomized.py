@@ -31,7 +31,7 @@ def first(path):
 # ---- one request
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     level=st.integers(0, len(LEVELS) - 1),
     share=st.floats(0.01, 0.99),
