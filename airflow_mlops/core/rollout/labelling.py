@@ -47,12 +47,15 @@ class Labels:
         self._rows, self._labelled = Seen(), Seen()
         self._later: list[GroundTruth] = []
 
+    def expect(self, rows: Table) -> None:
+        """Tell of rows that were answered, though they may be added later: labels for them are no strangers."""
+        self._rows.fresh(rows["id"])
+
     def add(self, rows: Table, labels: Iterable[GroundTruth], now: float) -> Table:
         """Add new rows and labels; return the rows whose truth is known now, with ``label``.
 
         Labels from after ``now`` wait for their time.
         """
-        self._rows.fresh(rows["id"])
         truth = self._read(labels, now)
         rows, known = self._pairing.add(rows, truth)
         self._counts["labelled"] += rows.rows

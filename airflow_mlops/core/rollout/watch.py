@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from airflow_mlops.core.gates import Gate, GateResult
+from airflow_mlops.core.rollout.arrivals import Arrivals
 from airflow_mlops.core.rollout.clusters import bucket_of
 from airflow_mlops.core.rollout.gating import Levels, judge_gate
 from airflow_mlops.core.rollout.labelling import Labels, rows_of
@@ -66,6 +67,7 @@ class StageWatch:
         columns = columns_of(rules.gates, rules.slices)
         self._intake = Intake(window, rules.objective, columns, self.counts)
         self._pairs, self._row_pairs = Pairing(), Pairing()
+        self._arrivals = Arrivals()
         self._labels = Labels(rules.objective, self.counts)
         share = rules.share or 0.5
         self._states = [self._state(gate, share) for gate in rules.gates]
@@ -83,10 +85,18 @@ class StageWatch:
         answers, predictions = self._intake.take(captures, now)
         answers["elapsed"] = answers["at"] - self.window.started
         answers["known"] = answers["at"]
+        judges_rows = bool(set(self._units) & {"row", "label"})
+        rows = rows_of(answers, predictions) if judges_rows else Table()
+        if judges_rows:
+            self._labels.expect(rows)
+        if not self.paired:
+            horizon = self._arrivals.horizon(answers, now)
+            answers = self._arrivals.due("request", answers, horizon)
+            rows = self._arrivals.due("row", rows, horizon) if judges_rows else rows
         requests = self._requests(answers)
-        rows = labelled = None
-        if set(self._units) & {"row", "label"}:
-            rows = self._rows(rows_of(answers, predictions))
+        labelled = None
+        if judges_rows:
+            rows = self._rows(rows)
             labelled = self._labels.add(rows, labels, now)
         self._fold({"request": requests, "row": rows, "label": labelled})
         self._labels.count_strangers(self._intake.requests)
@@ -119,8 +129,11 @@ class StageWatch:
         if self.share is None or self._share_is_known:
             return
         seen = min(max(self.share.seen, _LEAST_SHARE), 1.0 - _LEAST_SHARE)
-        for one in (*self._states, *(watch for watch in self._watches if watch is not None)):
-            one.share = seen
+        for state in self._states:
+            state.share = seen
+        for watch in self._watches:
+            if watch is not None:
+                watch.share = seen
 
     def _state(self, gate: Gate, share: float) -> GateState:
         return GateState(gate, scale_of(gate, self.rules.objective), paired=self.paired, share=share)
