@@ -76,7 +76,7 @@ class Story:
 
     def prepare(self) -> None:
         """Wait until Airflow knows the DAGs."""
-        for name in ("release", "monitor", "rollback"):
+        for name in ("release", "monitor", "rollout", "rollback"):
             self._airflow.wait_for_dag(f"{MODEL}.{name}", timeout=300)
 
     def first_release(self) -> Act:

@@ -197,7 +197,6 @@ def test_k_a_rollback_during_a_release_ends_the_release(stage: Stage, story: Sto
 
 def test_l_a_held_release_waits_for_a_person_and_goes_on(stage: Stage, story: Story, store: Store) -> None:
     rest = stage.airflow.rest
-    rest.wait_for_dag(f"{MODEL}.rollout")
     run = _release_in_shadow(stage, shadow={"min_samples": 200}, canary={"min_samples": 50})
     held = _control(stage, "hold")
     assert (held["mode"], held["held"]) == ("shadow", True)
