@@ -143,7 +143,7 @@ def test_the_worked_example_is_a_spec() -> None:
             {"rollout__canary": {"steps": [0.5, 0.1], "gates": [{"metric": "error_rate", "max": 0.1}]}},
             "steps rise, for example [0.1, 0.5]",
         ),
-        ({"rollout__canary": {"steps": [1.0], "gates": []}}, "rollout.canary.steps.0: given 1.0"),
+        ({"rollout__canary": {"steps": [1.0], "gates": []}}, "rollout.canary.steps.0.weight: given 1.0"),
         ({"serving": {"fallback": {"by": "country"}}}, "serving.fallback.default: missing"),
         (
             {"validation": {"expectations": [{"type": "not_null"}]}},
