@@ -89,4 +89,5 @@ def test_merged_counts_are_those_of_the_whole():
     other.add(mine[20:], cluster[20:])
     one.merge(other)
     assert one.seen == whole.seen
-    assert one.mismatch and whole.mismatch
+    assert one.mismatch
+    assert whole.mismatch
