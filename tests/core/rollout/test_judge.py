@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from airflow_mlops.core.errors import SpecError
@@ -90,14 +90,15 @@ def test_failing_fast_is_not_fast():
 
 
 def test_common_trouble_is_not_the_challengers_fault():
-    records = canary(4000)
     # an outage of both and a slow phase of both
+    outage, slow = {"status": 500, "predictions": None}, {"latency_ms": 90.0}
     records = [
-        record.model_copy(update={"status": 500, "predictions": None}) if 1000 <= i < 1300 else record
-        for i, record in enumerate(records)
+        record.model_copy(update=outage if 1000 <= i < 1080 else slow if 2000 <= i < 2080 else {})
+        for i, record in enumerate(canary(7000, seed=1))
     ]
-    verdict = ask("canary", rollout(ERRORS), records)
+    verdict = ask("canary", rollout(ERRORS, SLOW), records)
     assert verdict.decision == "PROMOTE"
+    assert verdict.gates[0].champion > 0.01
 
 
 @pytest.mark.parametrize("errors,decision", [(0.005, "PROMOTE"), (0.2, "ROLLBACK")])
@@ -111,7 +112,7 @@ def test_absolute_limit_needs_no_champion(stage, errors, decision):
             records += shadowed(number, {"status": 500}, bad)
         else:
             records.append(capture(number, 2, **bad))
-    verdict = ask(stage, rollout(Gate(metric="error_rate", max=0.05)), records)
+    verdict = ask(stage, rollout(Gate(metric="error_rate", max=0.05)), records, weight=0.0)
     assert verdict.decision == decision
     assert verdict.gates[0].limit == 0.05
     assert verdict.gates[0].samples == 1500
@@ -175,33 +176,37 @@ def test_all_labels_missing():
 
 
 @pytest.mark.parametrize(
-    "broken",
+    "broken,reason",
     [
-        {"predictions": (math.nan,)},
-        {"predictions": (math.inf,)},
-        {"predictions": None},
-        {"status": 500},
-        {"variant": "v9"},
-        {"role": "fallback"},
-        {"inference_id": "always the same"},
-        {"event_id": "always the same"},
-        {"at": START - timedelta(days=1)},
-        {"at": NOW + timedelta(days=1)},
-        {"status": 400},
-        {"latency_ms": math.nan},
-        {"latency_ms": -5.0},
+        ({"predictions": (math.nan,)}, "invalid_predictions"),
+        ({"predictions": (math.inf,)}, "invalid_predictions"),
+        ({"predictions": (1.5,)}, "invalid_predictions"),
+        ({"predictions": (0.5, 0.5)}, "invalid_predictions"),
+        ({"predictions": None}, "challenger_failed"),
+        ({"status": 500}, "challenger_failed"),
+        ({"variant": "v9"}, "unknown_variant"),
+        ({"role": "fallback"}, "other_role"),
+        ({"inference_id": "always the same"}, "duplicate_inference_id"),
+        ({"event_id": "always the same"}, "duplicate_event_id"),
+        ({"at": START - timedelta(days=1)}, "before_start"),
+        ({"at": NOW + timedelta(days=1)}, "after_now"),
+        ({"status": 400}, "challenger_client_errors"),
+        ({"latency_ms": math.nan}, "challenger_missing_latency"),
+        ({"latency_ms": -5.0}, "challenger_missing_latency"),
+        ({"chosen": "failover"}, "not_assigned"),
     ],
 )
 @pytest.mark.parametrize("stage", ["shadow", "canary"])
-def test_challenger_with_broken_records_is_never_promoted(stage, broken):
-    gates = (ERRORS, SLOW, BRIER)
+def test_challenger_with_broken_records_is_never_promoted(stage, broken, reason):
     if stage == "shadow":
-        records = [record for n in range(1500) for record in shadowed(n, shadow=broken)]
+        records = [record for n in range(1000) for record in shadowed(n, shadow=broken)]
     else:
-        records = canary(4000, **broken)
-    labels = [truth(number, 1) for number in range(4000)]
-    verdict = ask(stage, rollout(*gates), records, labels)
-    assert verdict.decision in ("CONTINUE", "ROLLBACK")
+        records = canary(3000, **broken)
+    labels = [truth(number, 1) for number in range(3000)]
+    verdict = ask(stage, rollout(ERRORS, SLOW, BRIER), records, labels)
+    # where the challenger's answers are not there at all, its share of the traffic is not what it should be
+    assert verdict.decision != "PROMOTE"
+    assert verdict.counts[reason] > 700
 
 
 def test_refusing_what_the_champion_takes_is_an_error_in_shadow():
@@ -260,23 +265,6 @@ def test_order_does_not_matter_in_canary():
     assert ask("canary", rollout(ERRORS, SLOW), records) == verdict
 
 
-def test_errors_hold_for_looks_after_every_hundred_requests():
-    # two equal models and no margin: the worst case for stopping the challenger as well as for promoting it
-    gates = rollout(Gate(metric="error_rate", margin=0.0))
-    stopped = promoted = 0
-    for seed in range(30):
-        records = canary(1200, champion_errors=0.02, challenger_errors=0.02, seed=seed)
-        looks = [ask("canary", gates, records[:n]).decision for n in range(100, 1201, 100)]
-        promoted += "PROMOTE" in looks
-        if "ROLLBACK" in looks:
-            # once failed, it stays failed
-            assert set(looks[looks.index("ROLLBACK") :]) == {"ROLLBACK"}
-            stopped += 1
-    # 6 of 30 has a probability of 0.3 % when the rate is 5 %
-    assert stopped <= 5
-    assert promoted <= 5
-
-
 def test_weight_may_be_unknown():
     records = canary(5000, champion_errors=0.01, challenger_errors=0.01)
     assert ask("canary", rollout(ERRORS), records, weight=0.0).decision == "PROMOTE"
@@ -288,6 +276,12 @@ def test_weight_may_be_unknown():
 def test_gate_that_cannot_be_judged_is_refused():
     with pytest.raises(SpecError, match="auc can't be judged on live traffic"):
         ask("canary", rollout(Gate(metric="auc", margin=0.1)), [])
+
+
+@pytest.mark.parametrize("weight", [1.0, -0.1, math.nan, math.inf])
+def test_weight_that_is_no_share_is_refused(weight):
+    with pytest.raises(SpecError, match="weight of a challenger; given"):
+        ask("canary", rollout(ERRORS), [], weight=weight)
 
 
 def test_version_against_itself_is_refused():
@@ -322,7 +316,8 @@ garbage = st.builds(
     role=st.sampled_from(["champion", "challenger", "shadow", "fallback"]),
     at=st.datetimes() | st.just(START + timedelta(seconds=5)),
     latency_ms=anything,
-    status=st.integers(-1, 700),
+    status=st.integers(-1, 2**65),
+    key=st.text(max_size=20),
     predictions=st.none() | st.lists(anything, max_size=3).map(tuple),
     chosen=st.sampled_from(["split", "target", "failover", "shadow"]),
 )
@@ -331,12 +326,12 @@ labels_of_garbage = st.builds(
 )
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60)
 @given(
     stage=st.sampled_from(["shadow", "canary"]),
     records=st.lists(garbage, max_size=20),
     labels=st.lists(labels_of_garbage, max_size=10),
-    weight=anything,
+    weight=st.floats(0, 1, exclude_max=True),
 )
 def test_garbage_is_never_fatal_and_never_promotes(stage, records, labels, weight):
     verdict = ask(stage, rollout(ERRORS, SLOW, BRIER, min_samples=1), records, labels, weight=weight)
