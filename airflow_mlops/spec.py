@@ -194,7 +194,9 @@ class Canary(Section):
     """The challenger answers a growing share of the requests."""
 
     steps: tuple[Annotated[Step, BeforeValidator(_parse_step)], ...] = Field(
-        (Step(weight=0.1), Step(weight=0.5)), min_length=1, description="Shares, or steps with a dwell time and gates."
+        (Step(weight=0.1), Step(weight=0.5)),
+        min_length=1,
+        description="Shares, or steps with a dwell time and gates.",
     )
     min_samples: int = Field(1000, ge=1, description="Least number of the challenger's requests per step.")
     max_duration: Duration = Field(
@@ -256,7 +258,9 @@ class Rollout(Section):
     inconclusive: Literal["rollback", "hold"] = Field(
         "rollback", description="What an undecided stage does at its end: go back, or wait for a person."
     )
-    max_hold: Duration = Field(timedelta(days=7), description="A hold ends with the champion alone after this.")
+    max_hold: Duration = Field(
+        timedelta(days=7), description="A hold ends with the champion alone after this."
+    )
 
     @model_validator(mode="after")
     def _some_stage(self) -> Rollout:
