@@ -201,8 +201,8 @@ def against_rivals(runs: int) -> Iterator[Measure]:
 def fastest(cells: list[Cell]) -> Iterator[Measure]:
     """The requests of the fastest valid rival over those of the best of ours.
 
-    To have somebody to compare with, a rival counts as valid if it holds alpha wherever requests are independent; none of
-    those that stop anything in time does where keys send many requests.
+    To have somebody to compare with, a rival counts as valid if it holds alpha wherever requests are independent; none
+    of those that stop anything in time does where keys send many requests.
     """
     lowest: dict[str, float] = {}
     for cell in cells:
