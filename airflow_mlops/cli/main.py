@@ -11,8 +11,8 @@ from typing import Final
 
 from airflow_mlops.core.errors import MlopsError
 
-#: Modules of this package; importing them is cheap, the work is imported by their ``func``.
-COMMANDS: Final = ("serve", "spec", "store", "version")
+#: Commands, each a module of this package (with _ for -); importing them is cheap, ``func`` imports what does the work.
+COMMANDS: Final = ("plan-rollout", "serve", "spec", "store", "version")
 #: Exit code for what the user can mend, the same that argparse uses.
 MISTAKE: Final = 2
 INTERRUPTED: Final = 130
@@ -31,7 +31,7 @@ def add_commands(parser: argparse.ArgumentParser) -> None:
     """Add all commands to a parser: our own, or the one of ``airflow mlops``."""
     subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for name in COMMANDS:
-        import_module(f"airflow_mlops.cli.{name}").add_parser(subparsers)
+        import_module(f"airflow_mlops.cli.{name.replace('-', '_')}").add_parser(subparsers)
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -20,7 +20,7 @@ from airflow_mlops.core.rollout.betting import Flags, Floats
 _EDGES: Floats = np.geomspace(0.01, 1e6, 1852)
 _BLOCK = 64
 #: So many of the champion's latencies come before the first level.
-_WARM_UP = 100
+WARM_UP = 100
 
 
 class Quantiles:
@@ -50,7 +50,7 @@ class Quantiles:
         for start in range(0, len(there), _BLOCK):
             block = there[start : start + _BLOCK]
             level = self.at(0)
-            if self.counts[0].sum() >= _WARM_UP and level is not None:
+            if self.counts[0].sum() >= WARM_UP and level is not None:
                 result[block] = latency[block] > level + self.margin * challenger[block]
             place = np.searchsorted(_EDGES, latency[block], side="right")
             np.add.at(self.counts, (challenger[block].astype(np.int64), place), 1.0)
