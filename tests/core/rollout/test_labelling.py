@@ -63,11 +63,12 @@ def test_rows_come_in_the_order_in_which_they_became_known():
 
 
 def test_latest_label_holds_whatever_the_order():
-    labels = [truth(1, 0.0, after=10), truth(1, 1.0, after=20), truth(1, 0.0, after=15)]
-    for order in (labels, labels[::-1]):
-        joined = Joined().feed([capture(1)], order)
-        assert joined.found == [(20.0, 0.5, 1.0)]
-        assert joined.counts["labels_corrected"] == 2
+    for last in (0.0, 1.0):
+        labels = [truth(1, 1 - last, after=10), truth(1, last, after=20), truth(1, 1 - last, after=15)]
+        for order in (labels, labels[::-1]):
+            joined = Joined().feed([capture(1)], order)
+            assert joined.found == [(20.0, 0.5, last)]
+            assert joined.counts["labels_corrected"] == 2
 
 
 def test_labels_of_one_moment_have_one_result():
