@@ -44,6 +44,9 @@ _FIELDS = (
     *("predictions", "rows"),
 )
 
+#: Different values of a slice column that are told apart.
+_MOST_VALUES = 10_000
+
 
 @dataclass(frozen=True)
 class Window:
@@ -199,11 +202,15 @@ class Intake:
         return np.asarray((np.bincount(owner[bad], minlength=len(rows)) > 0) | miscounted, dtype=np.bool_)
 
     def _code(self, name: str, rows: list[dict[str, Any]]) -> Indices:
-        """The number of each row's value; -1 where the column is missing."""
+        """The number of each row's value; -1 where the column is missing, and for values beyond the first 10,000."""
         codes = self.codes[name]
-        found = [
-            codes.setdefault(str(row[name]), len(codes)) if row.get(name) is not None else -1 for row in rows
-        ]
+        found = []
+        for row in rows:
+            value = row.get(name)
+            if value is None or (len(codes) >= _MOST_VALUES and str(value) not in codes):
+                found.append(-1)
+            else:
+                found.append(codes.setdefault(str(value), len(codes)))
         return np.array(found, dtype=np.int64)
 
     def _count(self, answers: Table) -> None:
