@@ -131,7 +131,7 @@ def test_help_imports_nothing_heavy() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert done.stdout.splitlines()[-1] == "[]"
     for command in COMMANDS:
-        assert f"    {command} " in done.stdout
+        assert f"\n    {command}" in done.stdout
 
 
 def _airflow(*arguments: str) -> subprocess.CompletedProcess[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 from airflow_mlops.core.rollout.planned import Effort, GatePlan, Plan, StagePlan
@@ -72,7 +73,7 @@ def _about_passing(stage: StagePlan, plan: GatePlan, passed: Effort) -> Iterator
         return
     needed = f"{passed.requests.most:,.0f}" if passed.requests.most else f"about {_rough(plan.about)}"
     needs = f"needs {needed} {'captured ' if stage.available is not None else ''}requests"
-    wider = f"raise the margin to about {plan.fitting:.2g}, or " if plan.fitting is not None else ""
+    wider = f"raise the margin to about {_up(plan.fitting)}, or " if plan.fitting is not None else ""
     if stage.available is not None:
         yield f"{needs} to pass, and about {stage.available:,} are there; {wider}widen its window"
         return
@@ -108,6 +109,12 @@ def _about_stopping(stage: StagePlan, plan: GatePlan, stopped: Effort) -> Iterat
 
 def _rough(number: float) -> str:
     return f"{float(f'{number:.2g}'):,.0f}"
+
+
+def _up(number: float) -> str:
+    """Two digits, rounded up."""
+    digit = 10.0 ** (math.floor(math.log10(number)) - 1)
+    return f"{math.ceil(number / digit) * digit:.2g}"
 
 
 def _or_weight(stage: StagePlan) -> str:

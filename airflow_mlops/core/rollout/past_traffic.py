@@ -40,7 +40,7 @@ class PastTraffic:
 
     :param champion: its version.
     :param requests: its answers, in the order of time; ``rows``: the rows of them; ``labelled``: those whose truth is
-        known, in the order in which it became known.
+        known.
     :param codes: per request column, the number of each value.
     :param rate: requests per second, whoever answered them.
     :param delay: seconds until the truth of a row is known: median, and 90 %; None without ground truth.
@@ -122,6 +122,8 @@ def _arrange(
     labelled = Labels(objective, counts).add(
         rows, read_ground_truth(store, spec.name, since), now.timestamp()
     )
+    # neighbours in time, as a stage sees them, whenever their truth became known
+    labelled = labelled.take(np.argsort(labelled["at"], kind="stable").astype(np.int64))
     delay, share = _delay_and_share(rows, labelled, now.timestamp())
     span = max(max(times) - min(times), 1e-3)
     rate = (len(times) - 1) / span

@@ -30,7 +30,9 @@ _ROUNDS, _SETTLED = 5, 1.2
 _PRICE = 2.0
 #: What is no nearer to a limit lies on it, but for rounding.
 _NOTHING = 1e-9
-_SLOW, _HIGHEST, _BISECTIONS = 1.5, 0.99, 20
+#: The slowest tenth of the runs takes so much longer than the rule of thumb says.
+_SLOW = 1.75
+_HIGHEST, _BISECTIONS = 0.99, 20
 
 
 @dataclass(frozen=True)
@@ -82,12 +84,11 @@ def crossing(expected: Expected, level: float, runs: int, seed: tuple[int, ...],
 
 
 def fitting_limit(expected: Expected, level: float, most: float, seed: tuple[int, ...]) -> float | None:
-    """About the least limit with which a challenger that is as good passes within ``most`` observations.
+    """About the least limit with which 90 % of the challengers that are as good pass within ``most`` observations.
 
     :return: None if there is none.
     """
     effects, least = _dependence(expected, most, seed, worse=False)
-    # the slowest tenth of the runs takes about half as long again as the rule of thumb says
     needed = (-math.log(level) * float(np.median(effects)) + _PRICE) * _SLOW
     low, high = expected.limit, _HIGHEST
     if most < least or most * _growth(expected, high, worse=False) < needed:
