@@ -29,21 +29,9 @@ if TYPE_CHECKING:
 #: The role in which the challenger answers in each stage.
 _CHALLENGER_ROLE = {"replay": "shadow", "shadow": "shadow", "canary": "challenger"}
 _FIELDS = (
-    *(
-        "at",
-        "variant",
-        "role",
-        "chosen",
-        "deployment",
-        "event_id",
-        "inference_id",
-        "key",
-        "status",
-        "latency_ms",
-    ),
-    *("predictions", "rows"),
+    *("at", "variant", "role", "chosen", "deployment", "event_id", "inference_id"),
+    *("key", "status", "latency_ms", "predictions", "rows"),
 )
-
 #: Different values of a slice column that are told apart.
 _MOST_VALUES = 10_000
 
@@ -95,8 +83,8 @@ def row_ids(requests: Hashes, rows: Indices) -> Hashes:
 class Intake:
     """Takes captured records, in any portions, and gives tables of the answers that count.
 
-    Of several records with one event id, or answers of one variant with one inference id (a caller's retry), the
-    first that comes counts; within a portion, the first in time.
+    Of several records with one event id, or answers with one inference id (a caller's retry), the first that comes
+    counts; within a portion, the first in time. In pairs that is so for each of the two variants.
 
     :param columns: request columns whose values the judge needs, for slices.
     :param counts: gets what was set aside, by reason.
@@ -149,11 +137,16 @@ class Intake:
         fresh = self._events.fresh(hashes([event[place] for place in kept.tolist()]))
         self.counts["duplicate_event_id"] += int((~fresh).sum())
         kept = kept[fresh]
-        mine = np.array([variant[place] == self.window.challenger for place in kept.tolist()], dtype=np.bool_)
         asked = hashes([request[place] for place in kept.tolist()])
-        first = np.ones(len(kept), dtype=np.bool_)
-        for arm in (False, True):
-            first[mine == arm] = self._answers[arm].fresh(asked[mine == arm])
+        if (
+            self.window.stage == "canary"
+        ):  # one variant answers; a second one was asked by a retry under another key
+            first = self._answers[0].fresh(asked)
+        else:
+            mine = np.array([variant[one] == self.window.challenger for one in kept.tolist()], dtype=np.bool_)
+            first = np.ones(len(kept), dtype=np.bool_)
+            for arm in (False, True):
+                first[mine == arm] = self._answers[arm].fresh(asked[mine == arm])
         self.counts["duplicate_inference_id"] += int((~first).sum())
         self.requests.fresh(asked)
         return np.asarray(kept[first], dtype=np.int64)

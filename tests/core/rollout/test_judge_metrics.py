@@ -287,3 +287,17 @@ def test_dependent_requests_are_told():
     gate = ask("shadow", rollout(Gate(metric="error_rate", margin=0.1)), records).gates[0]
     assert gate.design_effect > 5
     assert "requests depend on each other" in gate.reason
+
+
+def test_a_request_that_both_variants_answered_in_canary_counts_once():
+    records = canary(3000)
+    retries = [
+        capture(number, 3 - int(one.variant[1:]), event_id=f"retry-{number}", after=number + 0.5)
+        for number, one in enumerate(records[:400])
+    ]
+    labels = [truth(number, float(number % 2)) for number in range(3000)]
+    once = ask("canary", rollout(Gate(metric="brier", margin=0.1)), records, labels)
+    twice = ask("canary", rollout(Gate(metric="brier", margin=0.1)), [*records, *retries], labels)
+    assert twice.counts["duplicate_inference_id"] == 400
+    assert twice.counts["labelled"] == once.counts["labelled"] == 3000
+    assert twice.gates == once.gates
