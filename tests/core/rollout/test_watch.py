@@ -40,7 +40,7 @@ def messy(records, seed=0):
     """The same with duplicates, strangers, answers without numbers and times that go back."""
     rng = random.Random(seed)
     extra = [
-        *(capture(number, 1, event_id=f"again-{number}") for number in range(0, 300, 7)),
+        *(one.model_copy(update={"event_id": f"again-{one.event_id}"}) for one in records[:300:7]),
         *(capture(number, 2, variant="v9") for number in range(20)),
         *(capture(6000 + number, 1, predictions=(float("nan"),)) for number in range(15)),
         *(capture(number, 1, at=START - timedelta(hours=1), event_id=f"old-{number}") for number in range(9)),
@@ -125,7 +125,13 @@ def test_what_is_set_aside_is_counted_once_in_any_portions(stage):
     whole = ask(stage, spec, mixed)
     parts = fed(stage, spec, mixed)
     assert parts.counts == whole.counts
-    for reason in ("duplicate_event_id", "unknown_variant", "before_start", "invalid_predictions"):
+    for reason in (
+        "duplicate_event_id",
+        "duplicate_inference_id",
+        "unknown_variant",
+        "before_start",
+        "invalid_predictions",
+    ):
         assert whole.counts[reason] > 0
     assert parts.decision == whole.decision
 
