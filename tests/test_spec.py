@@ -101,7 +101,7 @@ def test_the_worked_example_is_a_spec() -> None:
     [
         ({"monitering": {}}, "monitering: unknown field; did you mean monitoring?"),
         ({"training__round": 3}, "training.round: unknown field; did you mean rounds?"),
-        ({"data__bucket": "b"}, "data.bucket: unknown field; allowed: event_time, id, label, source"),
+        ({"data__bucket": "b"}, "data.bucket: unknown field; allowed: connection, delta, event_time, id, joins, label, query, source"),
         (
             {"evaluation__gates": [{"metric": "auc", "mins": 0.6}]},
             "evaluation.gates.0.mins: unknown field; did you mean min?",
@@ -113,7 +113,7 @@ def test_the_worked_example_is_a_spec() -> None:
         ({"data__source": "s3://bucket/*.csv"}, "set the root in the mlops connection"),
         ({"data__source": "/etc/*.csv"}, "not a place of its own"),
         ({"data__source": "../x/*.csv"}, "not a place of its own"),
-        ({"data__source": "orders/*.json"}, "source ends in .parquet or .csv"),
+        ({"data__source": "orders/*.json"}, "source ends in .parquet, .csv or .jsonl"),
         ({"features__columns": []}, "features.columns: given []"),
         ({"features__function": "orders_features.py"}, "features.function: given 'orders_features.py'"),
         ({"split": {"test": 30}}, "split.test: given 30; a duration is a number above 0 with a unit"),

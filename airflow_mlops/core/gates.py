@@ -25,8 +25,13 @@ LOWER_IS_BETTER = frozenset(
         "disagreement",
         "score_shift",
         "drift_share",
+        "cost",
+        "demographic_parity_difference",
+        "equalized_odds_difference",
     }
 )
+#: Metrics that compare the groups of a column: how far apart the two that differ most are.
+FAIRNESS = frozenset({"demographic_parity_difference", "equalized_odds_difference"})
 
 Direction = Literal["higher", "lower"]
 
@@ -44,7 +49,10 @@ class Gate(Section):
     margin: float | None = Field(
         None, description="How much worse than the champion passes, in the metric's unit."
     )
-    slice: str | None = Field(None, description="column=value: the gate holds for these rows only.")
+    slice: str | None = Field(
+        None, description="column=value: the gate holds for these rows only; several are joined by &."
+    )
+    group: str | None = Field(None, description="For fairness metrics: the column whose groups are compared.")
     threshold: float | None = Field(
         None,
         description="For latency: the service level in milliseconds whose exceedance is counted. For mae, and loss "
@@ -68,6 +76,10 @@ class Gate(Section):
             raise ValueError(
                 f"a gate has exactly one limit of min, max, margin; this one has {given or 'none'}"
             )
+        if (self.metric in FAIRNESS) != (self.group is not None):
+            raise ValueError(
+                f"group is the column of the metrics {', '.join(sorted(FAIRNESS))}, and of no other"
+            )
         return self
 
     @property
@@ -78,7 +90,8 @@ class Gate(Section):
     @property
     def name(self) -> str:
         """A short name for logs and tables, e.g. ``log_loss[carrier=UA]``."""
-        return f"{self.metric}[{self.slice}]" if self.slice else self.metric
+        where = ", ".join(part for part in (self.group, self.slice) if part)
+        return f"{self.metric}[{where}]" if where else self.metric
 
     @property
     def limit_text(self) -> str:

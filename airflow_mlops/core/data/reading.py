@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -83,6 +84,62 @@ def read_rows(store: Store, version: DatasetVersion, columns: Sequence[str] | No
         order = np.argsort(times, kind="stable")
         table, file, row = table.take(order), file[order], row[order]
     return Rows(_to_pandas(table.select(names)), file, row)
+
+
+def read_batches(
+    store: Store, version: DatasetVersion, columns: Sequence[str] | None = None
+) -> Iterator[pa.RecordBatch]:
+    """The rows of a version in batches of bounded size, in the order of the files: memory is that of a batch.
+
+    :param columns: read these only, in this order; all without any.
+    :raises DataError: if a column is not in the version.
+    :raises KeyMissing, IntegrityError: if pinned bytes are gone or changed, naming the file.
+    """
+    names = (
+        list(dict.fromkeys(columns)) if columns is not None else [column.name for column in version.columns]
+    )
+    schema = _schema(store, version, [*names, version.event_time])
+    window = Window(version.since, version.until)
+    for _, _, batch in _all_batches(store, version, schema):
+        inside = batch.filter(window.mask(batch.column(version.event_time)))
+        if len(inside):
+            yield inside.select(names)
+
+
+def local_parquet(store: Store, version: DatasetVersion) -> tuple[Path, ...]:
+    """One Parquet file on this machine for each of ``version.files``, for engines that read Parquet themselves.
+
+    It has all rows of the file in their order, also those outside of the version's window, with the columns and types
+    that the version is read with. A pinned file that is such already is handed out as it is; of others a copy is
+    made once in the cache.
+
+    :raises KeyMissing, IntegrityError: if pinned bytes are gone or changed, naming the file.
+    """
+    import pyarrow.parquet as pq
+
+    schema = _schema(store, version, [column.name for column in version.columns])
+    paths = []
+    for file in version.files:
+        local = _local(store, version, file)
+        as_it_is = local.format == "parquet" and pq.read_schema(local.path).remove_metadata().equals(schema)
+        paths.append(local.path if as_it_is else _converted(local, schema, version.event_time))
+    return tuple(paths)
+
+
+def _converted(local: LocalFile, schema: pa.Schema, event_time: str) -> Path:
+    """A copy of a file as Parquet with this schema, made once: its name says what it is made of."""
+    import pyarrow.parquet as pq
+
+    from airflow_mlops.core.data.landing import landing
+
+    told = hashlib.sha256(f"{local.path.name} {event_time} {schema.to_string()}".encode()).hexdigest()
+    path = blob_cache().parent / "parquet" / f"{told}.parquet"
+    if not path.is_file():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with landing(path) as aside, pq.ParquetWriter(aside, schema) as writer:
+            for batch in batches(local, schema, event_time):
+                writer.write_batch(batch)
+    return path
 
 
 def read_places(

@@ -80,7 +80,7 @@ def snapshot(
 
 def _scan_all(root: DataRoot, spec: ModelSpec, window: Window, progress: Progress) -> list[Scan]:
     """The files that have rows in the window. :raises DataError: if there are none."""
-    found = root.list(spec.data.source)
+    found = root.list(spec.data.source or "")
     scans = []
     with closing(_on_this_machine(root, found, spec.data.format)) as files:
         for number, (source, file) in enumerate(zip(found, files, strict=True), 1):

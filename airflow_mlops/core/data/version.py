@@ -39,6 +39,30 @@ class Column(Record):
     mean: float | None = None
 
 
+class DatasetRef(Record):
+    """How other records name a dataset version."""
+
+    name: str
+    id: str
+
+
+class Derivation(Record):
+    """How a dataset version was made of others.
+
+    :param kind: ``join``, ``quarantine`` (bad rows left out), ``privacy`` or ``review`` (labels corrected).
+    :param parents: the versions it was made of, the one whose rows it holds first.
+    :param details: hash of a blob that says what was changed, None where ``note`` says it all.
+    :param by: who asked for it, a person or a task.
+    :param note: one line in words.
+    """
+
+    kind: str
+    parents: tuple[DatasetRef, ...]
+    details: str | None = None
+    by: str
+    note: str
+
+
 class DatasetVersion(Record):
     """A manifest that pins exact bytes.
 
@@ -46,6 +70,7 @@ class DatasetVersion(Record):
     :param files: those with rows in the window, in the order of their names.
     :param rows: rows in the window.
     :param since, until: the window of event time that belongs to it (since <= t < until), None is open.
+    :param derivation: how it was made of other versions, None for a snapshot.
     """
 
     name: str
@@ -60,13 +85,12 @@ class DatasetVersion(Record):
     since: datetime | None = None
     until: datetime | None = None
     created_at: datetime
+    derivation: Derivation | None = None
 
-
-class DatasetRef(Record):
-    """How other records name a dataset version."""
-
-    name: str
-    id: str
+    @property
+    def ref(self) -> DatasetRef:
+        """How other records name it."""
+        return DatasetRef(name=self.name, id=self.id)
 
 
 def dataset_key(name: str, version_id: str) -> str:

@@ -2,6 +2,15 @@
 
 from __future__ import annotations
 
+from airflow_mlops.core.evaluation.analysis import (
+    Ageing,
+    Calibration,
+    CostResult,
+    Efficiency,
+    Fairness,
+    Importance,
+    SliceSearchResult,
+)
 from airflow_mlops.core.gates import GateResult
 from airflow_mlops.core.record import Record
 
@@ -21,6 +30,7 @@ class Evaluation(Record):
     :param artifact: hash of the model that was evaluated, so that no other model is registered with this
         evaluation.
     :param champion: the champion's version and its metrics on the same rows, None when there is none.
+    :param page: hash of the report as one HTML file, None when none was made.
     """
 
     artifact: str | None = None
@@ -30,6 +40,14 @@ class Evaluation(Record):
     champion: dict[str, float] | None = None
     slices: tuple[SliceMetrics, ...] = ()
     gates: tuple[GateResult, ...] = ()
+    search: SliceSearchResult | None = None
+    fairness: tuple[Fairness, ...] = ()
+    calibration: Calibration | None = None
+    importance: Importance | None = None
+    efficiency: Efficiency | None = None
+    costs: CostResult | None = None
+    ageing: Ageing | None = None
+    page: str | None = None
 
     @property
     def passed(self) -> bool:

@@ -1,0 +1,94 @@
+"""ModelSpec: WHAT a model is. No bucket, no role, no instance type: those belong to the platform."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field
+
+from airflow_mlops.core.errors import SpecError
+from airflow_mlops.core.section import Section
+from airflow_mlops.core.yaml_file import read_mapping
+from airflow_mlops.spec.data import Data, Privacy
+from airflow_mlops.spec.evaluation import Evaluation
+from airflow_mlops.spec.learning import Features, Labels, Split, Training
+from airflow_mlops.spec.rollout import Rollout
+from airflow_mlops.spec.serving import Monitoring, Serving
+from airflow_mlops.spec.validation import Validation
+
+NAME_PATTERN = r"^[a-z][a-z0-9_]{0,61}[a-z0-9]$"
+
+
+class ModelSpec(Section):
+    """One model: what it learns from, how it is judged, how it is released and watched.
+
+    From Python, ``ModelSpec(name=..., data=Data(...), ...)``; from YAML, :meth:`from_yaml`. Both raise
+    :class:`~airflow_mlops.core.errors.SpecError`, which names every wrong field.
+    """
+
+    name: str = Field(pattern=NAME_PATTERN, description="Lower case letters, digits and _.")
+    description: str = ""
+    owner: str = Field("airflow", min_length=1)
+    data: Data
+    privacy: Privacy | None = None
+    validation: Validation = Validation()
+    features: Features
+    split: Split = Split()
+    training: Training = Training()
+    labels: Labels | None = None
+    evaluation: Evaluation
+    rollout: Rollout
+    serving: Serving = Serving()
+    monitoring: Monitoring = Monitoring()
+
+    @classmethod
+    def from_yaml(cls, path: Path | str) -> ModelSpec:
+        """Read a spec from a YAML file (safe loader).
+
+        :raises SpecError: if the file is missing, is not YAML, or a field is wrong.
+        """
+        return cls.from_mapping(read_mapping(Path(path)))
+
+    @classmethod
+    def from_mapping(cls, fields: object) -> ModelSpec:
+        """The spec that a mapping of its fields describes, e.g. what :meth:`to_dict` gave.
+
+        :raises SpecError: if it is no mapping from text, or a field is wrong.
+        """
+        if not isinstance(fields, Mapping):
+            raise SpecError("not a model spec", given=repr(fields)[:80], expected="a mapping of sections")
+        odd = [name for name in fields if not isinstance(name, str)]
+        if odd:
+            raise SpecError(f"ModelSpec: {odd[0]!r}: unknown field; names of fields are text")
+        return cls(**fields)
+
+    def with_overrides(self, overrides: Mapping[str, Any]) -> ModelSpec:
+        """This spec with some fields replaced: nested mappings are merged, all else is taken as it is.
+
+        :raises SpecError: if the result is not a valid spec, or ``name`` would change.
+        """
+        if not isinstance(overrides, Mapping):
+            raise SpecError(
+                "overrides are no mapping",
+                given=repr(overrides)[:80],
+                expected='fields of the spec, e.g. {"training": {"rounds": 300}}',
+            )
+        if "name" in overrides and overrides["name"] != self.name:
+            raise SpecError("name can't be overridden", given=overrides["name"], expected=self.name)
+        return type(self).from_mapping(_merge(self.to_dict(), overrides))
+
+    def to_dict(self) -> dict[str, Any]:
+        """The spec as plain JSON values; ``ModelSpec(**spec.to_dict()) == spec``."""
+        plain: dict[str, Any] = json.loads(self.model_dump_json())
+        return plain
+
+
+def _merge(base: dict[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in over.items():
+        old = merged.get(key)
+        merged[key] = _merge(old, value) if isinstance(old, dict) and isinstance(value, Mapping) else value
+    return merged
