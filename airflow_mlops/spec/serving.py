@@ -38,3 +38,6 @@ class Monitoring(Section):
         0.3, gt=0, le=1, description="Share of drifted columns that asks for retraining."
     )
     columns: tuple[str, ...] = Field((), description="Columns to watch; all feature columns without any.")
+    skew_requests: int = Field(
+        0, ge=0, description="Captured requests whose features training computes again; 0 leaves it out."
+    )
