@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
+from airflow_mlops.core.drawing import svg
+from airflow_mlops.core.drawing.axes import Interval, time_ticks, value_range, value_ticks
 from airflow_mlops.core.gates import Gate, GateResult, Outcome
-from airflow_mlops.core.rollout import svg
-from airflow_mlops.core.rollout.axes import Interval, time_ticks, value_range, value_ticks
 from airflow_mlops.core.rollout.scales import quantile_of
 
 WIDTH, EDGE = 860, 20

@@ -6,16 +6,15 @@ import math
 import re
 from collections.abc import Sequence
 
+from airflow_mlops.core.drawing import svg
+from airflow_mlops.core.drawing.axes import Interval
 from airflow_mlops.core.gates import Outcome
-from airflow_mlops.core.rollout import svg
-from airflow_mlops.core.rollout.axes import Interval
 from airflow_mlops.core.rollout.panel import EDGE, FITTING, HEIGHT, WIDTH, Moment, Panel
 from airflow_mlops.core.rollout.trace import Point, Trace
 from airflow_mlops.core.rollout.verdict import Decision, Verdict
 
 _FITTING_TITLE = 76
 _LINE = 16
-_FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
 _MARK_OF: dict[Decision, Outcome] = {
     "PROMOTE": "pass",
     "ROLLBACK": "fail",
@@ -39,18 +38,8 @@ def draw(trace: Trace, verdict: Verdict, title: str) -> bytes:
     head, top = _head(verdict, title)
     height = top + len(panels) * HEIGHT
     words = " ".join([f"{verdict.decision} in {verdict.stage}.", *(panel.in_words() for panel in panels)])
-    size = f'width="{WIDTH}" height="{height}" viewBox="0 0 {WIDTH} {height}"'
-    parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" role="img" {size} font-family="{_FONT}">',
-        f"<title>{svg.safe(title)}</title>",
-        f"<desc>{svg.safe(words)}</desc>",
-        svg.dark(),
-        svg.rect(0, 0, WIDTH, height, svg.fill("page")),
-        *head,
-        *(panel.draw(top + number * HEIGHT) for number, panel in enumerate(panels)),
-        "</svg>",
-    ]
-    return "\n".join([*parts, ""]).encode("utf-8")
+    drawn = [panel.draw(top + number * HEIGHT) for number, panel in enumerate(panels)]
+    return f"{svg.document(WIDTH, height, title, words, [*head, *drawn])}\n".encode()
 
 
 def _panels(trace: Trace, verdict: Verdict) -> list[Panel]:

@@ -31,6 +31,7 @@ _UNPRINTABLE = re.compile(
     "[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]|[\u202a-\u202e\u2066-\u2069]"
 )
 _FAR = 1e5
+FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
 
 
 def dark() -> str:
@@ -38,7 +39,31 @@ def dark() -> str:
     rules = "".join(
         f".am-{role}{{fill:{dark}}}.am-{role}-line{{stroke:{dark}}}" for role, (_, dark) in _COLOURS.items()
     )
-    return f"<style>@media (prefers-color-scheme:dark){{{rules}}}</style>"
+    return f"@media screen and (prefers-color-scheme:dark){{{rules}}}"
+
+
+def document(
+    width: int, height: int, title: str, description: str, parts: Iterable[str], *, alone: bool = True
+) -> str:
+    """A whole picture on a ground of the page's colour.
+
+    :param description: what it shows, in words, for who can't see it.
+    :param alone: with the style sheet of :func:`dark`, and at its own size. Without, it is as wide as the page that it
+        stands in, which has the style sheet once for all pictures.
+    """
+    size = f'width="{width}" height="{height}" ' if alone else ""
+    box = f'role="img" {size}viewBox="0 0 {width} {height}"'
+    return "\n".join(
+        [
+            f'<svg xmlns="http://www.w3.org/2000/svg" {box} font-family="{FONT}">',
+            f"<title>{safe(title)}</title>",
+            f"<desc>{safe(description)}</desc>",
+            *([f"<style>{dark()}</style>"] if alone else []),
+            rect(0, 0, width, height, fill("page")),
+            *parts,
+            "</svg>",
+        ]
+    )
 
 
 def fill(role: str) -> str:

@@ -1,0 +1,1 @@
+"""Pictures and pages: SVG and HTML that need nothing from outside."""
