@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ from airflow_mlops.core.progress import Progress, ignore
 from airflow_mlops.core.store import Store
 from airflow_mlops.core.store.blobs import put_bytes
 from airflow_mlops.core.training.artifact import InputColumn, Signature, TrainedModel
-from airflow_mlops.core.training.base import Part, Trainer
+from airflow_mlops.core.training.base import Fitted, Part, Trainer
 from airflow_mlops.core.training.environment import environment_lock
 from airflow_mlops.core.training.features import (
     FeatureSource,
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class _Rows:
+class Rows:
     """Labelled rows of one part: the features' frame and the labels."""
 
     features: pd.DataFrame
@@ -71,18 +72,8 @@ def train(
     if source is None and spec.features.function:
         source = read_source(spec.features.function)
     parts = _split(store, spec, version, inputs)
-    labelled = {name: _labelled(frame, spec, inputs, source, name, progress) for name, frame in parts.items()}
-    signature = _signature(spec, version, inputs, labelled["train"].features)
-    fit = {name: Part(frame_matrix(rows.features, signature), rows.labels) for name, rows in labelled.items()}
-    progress(f"fitting on {len(fit['train'].labels)} rows x {len(signature.features)} features")
-    fitted = (trainer or XGBoostTrainer()).fit(
-        spec.training,
-        fit["train"],
-        fit.get("validation"),
-        names=signature.features,
-        types=tuple(feature_types(signature)),
-        progress=progress,
-    )
+    rows = {name: labelled_rows(frame, spec, inputs, source, name, progress) for name, frame in parts.items()}
+    fitted, signature = fit_rows(spec, version, inputs, rows, trainer=trainer, progress=progress)
     return TrainedModel(
         model=spec.name,
         dataset=version.id,
@@ -94,10 +85,39 @@ def train(
         objective=spec.training.objective,
         seed=spec.training.seed,
         rounds=fitted.rounds,
-        train_rows=len(fit["train"].labels),
+        train_rows=len(rows["train"].labels),
         environment=put_bytes(store, environment_lock().encode()),
         seconds=time.monotonic() - started,
     )
+
+
+def fit_rows(
+    spec: ModelSpec,
+    version: DatasetVersion,
+    inputs: tuple[InputColumn, ...],
+    rows: Mapping[str, Rows],
+    *,
+    trainer: Trainer | None = None,
+    progress: Progress = ignore,
+) -> tuple[Fitted, Signature]:
+    """Fit on rows whose features are there already, and say how the model is called; nothing is stored.
+
+    :param rows: of the parts ``train`` and, where there is one, ``validation``.
+    :raises FeatureError: if a feature is of a kind that a model can't take.
+    :raises TrainingError: if a parameter is unknown or the framework refuses.
+    """
+    signature = _signature(spec, version, inputs, rows["train"].features)
+    parts = {name: Part(frame_matrix(one.features, signature), one.labels) for name, one in rows.items()}
+    progress(f"fitting on {len(parts['train'].labels)} rows x {len(signature.features)} features")
+    fitted = (trainer or XGBoostTrainer()).fit(
+        spec.training,
+        parts["train"],
+        parts.get("validation"),
+        names=signature.features,
+        types=tuple(feature_types(signature)),
+        progress=progress,
+    )
+    return fitted, signature
 
 
 def _require_validation(spec: ModelSpec) -> None:
@@ -149,28 +169,33 @@ def _split(
     return parts
 
 
-def _labelled(
+def labelled_rows(
     frame: pd.DataFrame,
     spec: ModelSpec,
     inputs: tuple[InputColumn, ...],
     source: FeatureSource | None,
     part: str,
     progress: Progress,
-) -> _Rows:
-    """The features and labels of the rows that have a label."""
+) -> Rows:
+    """The features and labels of the rows that have a label.
+
+    :param part: name of the part, for messages; the features of ``train`` are checked to be made row by row.
+    :raises DataError: if the labels are not what the objective asks for, or there are not two different ones.
+    :raises FeatureError: if the feature function breaks its contract.
+    """
     present, labels = labels_of(frame, spec.data.label, spec.training.objective)
     if dropped := int((~present).sum()):
         progress(f"{dropped} of {len(frame)} rows of the {part} part have no label and are left out")
     require_two_values(labels, spec.data.label, part)
     raw = raw_frame(frame[present], inputs)
     if source is None:
-        return _Rows(raw, labels)
+        return Rows(raw, labels)
     function = compile_function(source)
     # A function may change what it is given; the check needs the rows as they were.
     features = compute(function, source.name, raw.copy())
     if part == "train":
         require_row_independence(function, source.name, raw, features)
-    return _Rows(features, labels)
+    return Rows(features, labels)
 
 
 def _signature(
