@@ -21,6 +21,16 @@ def add_parser(subparsers: SubParsers) -> None:
     )
     probe.add_argument("uri", metavar="URI", help="a folder or s3://bucket/prefix")
     probe.set_defaults(func=run_probe)
+    prune = commands.add_parser(
+        "prune",
+        help="remove dataset versions and blobs that no kept model refers to",
+        description="Uses the retention section of the spec, or its defaults. Blobs go in two runs: the first finds "
+        "what nothing refers to, one after the grace removes it.",
+    )
+    prune.add_argument("uri", metavar="URI", help="a folder or s3://bucket/prefix")
+    prune.add_argument("spec", metavar="SPEC", help="YAML file of the model spec")
+    prune.add_argument("--dry-run", action="store_true", help="only say what would go")
+    prune.set_defaults(func=run_prune)
 
 
 def run_probe(arguments: argparse.Namespace) -> int:
@@ -35,4 +45,22 @@ def run_probe(arguments: argparse.Namespace) -> int:
     store = open_store(arguments.uri)
     probe(store)
     print(f"{store.uri} keeps its promises: one of many writers wins")
+    return 0
+
+
+def run_prune(arguments: argparse.Namespace) -> int:
+    """Let retention remove what nobody needs, and say what went.
+
+    :raises MlopsError: if the spec or a manifest can't be read, or the store can't be reached.
+    """
+    from airflow_mlops.core.retention.run import prune
+    from airflow_mlops.core.store import open_store
+    from airflow_mlops.spec import ModelSpec, Retention
+
+    spec = ModelSpec.from_yaml(arguments.spec)
+    store = open_store(arguments.uri)
+    done = prune(store, spec.name, spec.retention or Retention(), dry_run=arguments.dry_run, progress=print)
+    for name in done.datasets:
+        print(f"  {name}")
+    print(done.reason)
     return 0

@@ -8,7 +8,7 @@ from airflow_mlops.spec.evaluation import Ageing, Costs, Evaluation, SliceSearch
 from airflow_mlops.spec.learning import Augmentation, Features, Labels, Leakage, Split, Training
 from airflow_mlops.spec.model import NAME_PATTERN, ModelSpec
 from airflow_mlops.spec.rollout import Canary, Replay, Rollout, Shadow, Stage, Step
-from airflow_mlops.spec.serving import Fallback, Monitoring, Serving
+from airflow_mlops.spec.serving import Fallback, Monitoring, Retention, Serving
 from airflow_mlops.spec.validation import (
     DataDrift,
     Expectation,
@@ -39,6 +39,7 @@ __all__ = [
     "Monitoring",
     "Privacy",
     "Replay",
+    "Retention",
     "Rollout",
     "SchemaContract",
     "Serving",

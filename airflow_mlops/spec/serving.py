@@ -41,3 +41,17 @@ class Monitoring(Section):
     skew_requests: int = Field(
         0, ge=0, description="Captured requests whose features training computes again; 0 leaves it out."
     )
+
+
+class Retention(Section):
+    """How long dataset versions stay that no kept model refers to; what a kept model refers to is never removed."""
+
+    keep: Duration = Field(timedelta(days=90), description="Younger dataset versions always stay.")
+    models: int | None = Field(
+        None,
+        ge=1,
+        description="Newest model versions whose data stay, beside all that ever served; all without it.",
+    )
+    grace: Duration = Field(
+        timedelta(days=7), description="Blobs that nothing names stay so long; longer than any release takes."
+    )

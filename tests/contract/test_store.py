@@ -17,6 +17,7 @@ from airflow_mlops.core.store import Item, Log, Store
 from airflow_mlops.core.store.blobs import blob_key, fetch_file, get_bytes, hash_file, put_bytes, put_file
 from airflow_mlops.core.store.multipart import PART_BYTES
 from airflow_mlops.core.store.probe import probe
+from airflow_mlops.core.store.removal import Removal
 from airflow_mlops.core.store.results import keep, recall
 
 WRITERS = 16
@@ -331,3 +332,17 @@ def test_the_probe_trusts_it_and_leaves_nothing(store: Store) -> None:
 def test_a_probe_finds_its_way_beside_others(open_again: Callable[[], Store]) -> None:
     together(3, lambda _: probe(open_again()))
     assert keys(open_again()) == []
+
+
+def test_blobs_and_manifests_can_be_removed_and_nothing_else(store: Store) -> None:
+    assert isinstance(store, Removal)
+    sha256 = put_bytes(store, b"old")
+    store.remove(blob_key(sha256))
+    store.remove(blob_key(sha256))
+    assert not store.exists(blob_key(sha256))
+    store.create("models/m/versions/1", b"x")
+    for key in ("models/m/versions/1", "captures/a", "blobs"):
+        with pytest.raises(StoreError, match="only blobs and manifests"):
+            store.remove(key)
+    assert put_bytes(store, b"old") == sha256
+    assert get_bytes(store, sha256) == b"old"

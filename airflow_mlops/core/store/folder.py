@@ -13,6 +13,7 @@ from typing import BinaryIO
 from airflow_mlops.core.errors import KeyExists, KeyMissing, StoreError
 from airflow_mlops.core.store.arrival import HashingWriter, arriving, chunks_of, open_new, sweep
 from airflow_mlops.core.store.base import Item, check_key, check_prefix, is_key
+from airflow_mlops.core.store.removal import check_removable
 from airflow_mlops.core.store.scratch import check_scratch
 
 _NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS)
@@ -92,6 +93,12 @@ class FolderStore:
     def discard_scratch(self, key: str) -> None:
         """See :meth:`Scratch.discard_scratch`."""
         path = self._path(check_scratch(key))
+        with self._explained("remove", key):
+            path.unlink(missing_ok=True)
+
+    def remove(self, key: str) -> None:
+        """See :meth:`Removal.remove`."""
+        path = self._path(check_removable(key))
         with self._explained("remove", key):
             path.unlink(missing_ok=True)
 

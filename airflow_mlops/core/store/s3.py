@@ -16,6 +16,7 @@ from airflow_mlops.core.store import s3_errors
 from airflow_mlops.core.store.arrival import CHUNK, arriving, check_hash, chunks_of
 from airflow_mlops.core.store.base import Item, check_key, check_prefix, is_key
 from airflow_mlops.core.store.multipart import PART_BYTES, upload_parts
+from airflow_mlops.core.store.removal import check_removable
 from airflow_mlops.core.store.s3_client import make_client
 from airflow_mlops.core.store.scratch import check_scratch
 
@@ -91,6 +92,11 @@ class S3Store:
     def discard_scratch(self, key: str) -> None:
         """See :meth:`Scratch.discard_scratch`."""
         with self._explained(f"remove {check_scratch(key)}"):
+            self._client.delete_object(**self._target(key))
+
+    def remove(self, key: str) -> None:
+        """See :meth:`Removal.remove`."""
+        with self._explained(f"remove {check_removable(key)}"):
             self._client.delete_object(**self._target(key))
 
     def why_unsafe(self) -> str:

@@ -12,7 +12,7 @@ SCRATCH = "probe/"
 
 @runtime_checkable
 class Scratch(Protocol):
-    """A store that can clean up after a probe. Nothing else is ever removed from a store."""
+    """A store that can clean up after a probe; beside it only retention removes something."""
 
     def discard_scratch(self, key: str) -> None:
         """Remove a key below ``probe/``. :raises StoreError: for any other key, or if it can't be removed."""
