@@ -6,13 +6,13 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from airflow_mlops.core.errors import SpecError, ValidationFailed
+from airflow_mlops.core.progress import Progress, ignore
 from airflow_mlops.operators.base import MlopsOperator, Work
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_mlops.core.data.version import DatasetVersion
-    from airflow_mlops.core.store import Store
 
 
 class SnapshotOperator(MlopsOperator):
@@ -81,7 +81,7 @@ class ValidateOperator(MlopsOperator):
         from airflow_mlops.core.store.results import keep
         from airflow_mlops.core.validation.run import explain, validate
 
-        version = load_dataset(work.store, self.dataset)
+        version = load_dataset(work, self.dataset, self.progress)
         result = validate(work.store, work.platform.data(), work.spec, version, progress=self.progress)
         failed = [one for one in result.expectations if not one.success]
         small = {
@@ -100,8 +100,8 @@ class ValidateOperator(MlopsOperator):
         return small
 
 
-def load_dataset(store: Store, dataset: Any) -> DatasetVersion:
-    """The dataset version that an upstream task named.
+def load_dataset(work: Work, dataset: Any, progress: Progress = ignore) -> DatasetVersion:
+    """The dataset version that an upstream task named, with the data root that its pinned objects are read from.
 
     :raises SpecError: if it is not a mapping with ``dataset`` and ``id``.
     """
@@ -115,7 +115,7 @@ def load_dataset(store: Store, dataset: Any) -> DatasetVersion:
             given=repr(dataset)[:80],
             expected="the output of SnapshotOperator",
         ) from None
-    return load_version(store, name, version_id)
+    return load_version(work.store, name, version_id, root=work.platform.data(), progress=progress)
 
 
 def _time(name: str, value: Any) -> datetime | None:

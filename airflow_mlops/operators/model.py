@@ -32,7 +32,7 @@ class TrainOperator(MlopsOperator):
         from airflow_mlops.core.store.results import keep
         from airflow_mlops.core.training.run import train
 
-        version = load_dataset(work.store, self.dataset)
+        version = load_dataset(work, self.dataset, self.progress)
         trained = train(work.store, work.spec, version, progress=self.progress)
         self.declare(lambda: train_lineage(version, trained, work.store.uri))
         return {
@@ -68,7 +68,7 @@ class EvaluateOperator(MlopsOperator):
         from airflow_mlops.core.store.results import keep, recall
         from airflow_mlops.core.training.artifact import TrainedModel
 
-        version = load_dataset(work.store, self.dataset)
+        version = load_dataset(work, self.dataset, self.progress)
         trained = recall(work.store, reference(self.trained, "trained"), TrainedModel)
         champion = work.conductor().rival(trained.artifact)
         result = evaluate(work.store, work.spec, version, trained, champion=champion, progress=self.progress)
@@ -119,7 +119,7 @@ class RegisterOperator(MlopsOperator):
         from airflow_mlops.core.training.artifact import TrainedModel
 
         dag_run = context["dag_run"]
-        version = load_dataset(work.store, self.dataset)
+        version = load_dataset(work, self.dataset, self.progress)
         number, record = Registry(work.store, work.spec.name).register(
             trained=recall(work.store, reference(self.trained, "trained"), TrainedModel),
             evaluation=recall(work.store, reference(self.evaluation, "evaluation"), Evaluation),

@@ -46,6 +46,7 @@ class DriftOperator(MlopsOperator):
             work.platform.endpoint(work.spec.name),
             work.spec,
             run=work.run,
+            root=work.platform.data(),
             progress=self.progress,
         )
         decision = decide(work.spec, report)

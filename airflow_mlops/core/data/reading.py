@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 from airflow_mlops.core.data.csv_types import csv_types
 from airflow_mlops.core.data.event_time import Window, time_type
 from airflow_mlops.core.data.files import LocalFile, batches, check_columns, merge_schemas, parquet_schema
+from airflow_mlops.core.data.source import DataRoot
 from airflow_mlops.core.data.version import DataFile, DatasetVersion, dataset_key
 from airflow_mlops.core.errors import DataError, IntegrityError, KeyMissing
+from airflow_mlops.core.progress import Progress, ignore
 from airflow_mlops.core.store.base import Store
 from airflow_mlops.core.store.blobs import fetch_file, hash_file
 
@@ -37,8 +39,14 @@ class Rows:
     row: npt.NDArray[np.int64]
 
 
-def load_version(store: Store, name: str, version_id: str) -> DatasetVersion:
-    """The manifest of a dataset version. :raises DataError: if there is none."""
+def load_version(
+    store: Store, name: str, version_id: str, *, root: DataRoot | None = None, progress: Progress = ignore
+) -> DatasetVersion:
+    """The manifest of a dataset version.
+
+    :param root: where the objects are read from that the version pins without a copy in the store.
+    :raises DataError: if there is no such version.
+    """
     try:
         return DatasetVersion.from_bytes(store.read(dataset_key(name, version_id)))
     except KeyMissing:

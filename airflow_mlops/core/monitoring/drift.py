@@ -17,6 +17,7 @@ from airflow_mlops.core.serving.base import Endpoint
 from airflow_mlops.core.store import Log, Store
 
 if TYPE_CHECKING:
+    from airflow_mlops.core.data.source import DataRoot
     from airflow_mlops.spec import ModelSpec
 
 __all__ = ["explain", "look_for_drift", "monitoring_log"]
@@ -29,12 +30,14 @@ def look_for_drift(
     *,
     run: str,
     until: datetime | None = None,
+    root: DataRoot | None = None,
     progress: Progress = ignore,
 ) -> DriftReport:
     """Compare the champion's captured traffic with the data that it learned from; keep the report and log it.
 
     :param run: key of the run that looks; a retry after the entry was written returns that entry's report.
     :param until: end of the window, now without one; its length is ``monitoring.window``.
+    :param root: where the training data's objects are read from, if the store holds no copy of them.
     :raises SpecError: if ``monitoring.columns`` names a column that requests do not carry.
     :raises IntegrityError: if the stored training data is not what was recorded.
     """
@@ -43,7 +46,7 @@ def look_for_drift(
     log = monitoring_log(store, spec.name)
     entry = next((entry for _, entry in log.entries() if entry.run == run), None)
     if entry is None:
-        report = _look(store, endpoint, spec, until or utc_now(), progress)
+        report = _look(store, endpoint, spec, until or utc_now(), root, progress)
         _, entry = log.append_once(_entry(store, spec, report, run), lambda other: other.run == run)
     return recall(store, entry.report, DriftReport)
 
@@ -54,7 +57,12 @@ def monitoring_log(store: Store, model: str) -> Log[MonitoringEntry]:
 
 
 def _look(
-    store: Store, endpoint: Endpoint, spec: ModelSpec, until: datetime, progress: Progress
+    store: Store,
+    endpoint: Endpoint,
+    spec: ModelSpec,
+    until: datetime,
+    root: DataRoot | None,
+    progress: Progress,
 ) -> DriftReport:
     from airflow_mlops.core.data.reading import load_version
     from airflow_mlops.core.registry.versions import Registry
@@ -64,7 +72,7 @@ def _look(
     if champion is None:
         return inconclusive(spec, Window.nothing(since, until), None, "no champion serves")
     dataset = Registry(store, spec.name).get(champion).dataset
-    version = load_version(store, dataset.name, dataset.id)
+    version = load_version(store, dataset.name, dataset.id, root=root, progress=progress)
     columns = watched_columns(spec, version)
     progress(f"reading the captures of {spec.name} v{champion} since {since.isoformat(timespec='seconds')}")
     window = live_window(endpoint.captures(since), columns, champion=champion, since=since, until=until)
