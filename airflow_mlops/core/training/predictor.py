@@ -45,14 +45,7 @@ class Predictor:
         :raises FeatureError: if the feature code fails in this environment.
         :raises RegistryError: if the model is of another framework.
         """
-        import xgboost
-
-        if trained.framework != "xgboost":
-            raise RegistryError(
-                f"{trained.model} can't be loaded", given=trained.framework, expected="xgboost"
-            )
-        booster = xgboost.Booster(model_file=bytearray(get_bytes(store, trained.artifact)))
-        booster.set_param({"nthread": 1})
+        booster = load_booster(trained.framework, get_bytes(store, trained.artifact), trained.model)
         return cls(trained, booster, rebuild(store, trained.code) if trained.code else None)
 
     def check_rows(self, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -82,6 +75,12 @@ class Predictor:
         """
         return self._of_raw(raw_frame(frame, self.trained.signature.inputs))
 
+    def frame_features(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """The features of the rows of a frame with (at least) the raw columns, as :meth:`predict_frame` computes
+        them.
+        """
+        return self._features(raw_frame(frame, self.trained.signature.inputs))
+
     def features(self, rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
         """The features of checked rows, as :meth:`predict` computes them."""
         return self._features(rows_frame(rows, self.trained.signature.inputs))
@@ -93,8 +92,24 @@ class Predictor:
         return self._score(frame_matrix(self._features(raw), self.trained.signature))
 
     def _score(self, matrix: NDArray[np.float32]) -> NDArray[np.float64]:
-        import numpy as np
+        return score_matrix(self._booster, matrix)
 
-        # The matrix is made by our own encoder, so XGBoost need not check it again for every request.
-        scores = self._booster.inplace_predict(matrix, validate_features=False)
-        return np.asarray(scores, dtype=np.float64)
+
+def load_booster(framework: str, artifact: bytes, model: str) -> xgboost.Booster:
+    """A fitted booster, to be asked on one core. :raises RegistryError: if it is of another framework."""
+    import xgboost
+
+    if framework != "xgboost":
+        raise RegistryError(f"{model} can't be loaded", given=framework, expected="xgboost")
+    booster = xgboost.Booster(model_file=bytearray(artifact))
+    booster.set_param({"nthread": 1})
+    return booster
+
+
+def score_matrix(booster: xgboost.Booster, matrix: NDArray[np.float32]) -> NDArray[np.float64]:
+    """One prediction per row of :func:`~airflow_mlops.core.training.matrix.frame_matrix`."""
+    import numpy as np
+
+    # The matrix is made by our own encoder, so XGBoost need not check it again for every request.
+    scores = booster.inplace_predict(matrix, validate_features=False)
+    return np.asarray(scores, dtype=np.float64)
