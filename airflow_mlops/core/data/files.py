@@ -1,9 +1,9 @@
-"""The files of a data set as streams of Arrow batches: Parquet and CSV look alike from here on."""
+"""The files of a data set as streams of Arrow batches: Parquet, CSV and JSON lines look alike from here on."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow_mlops.core.data.event_time import check_time_type, time_type, to_utc
+from airflow_mlops.core.data.jsonl import jsonl_batches, jsonl_schema
 from airflow_mlops.core.errors import DataError
 
 if TYPE_CHECKING:
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 _MOST_ROWS = 65_536
 _MOST_CELLS = 4_000_000
 _CSV_BLOCK = 4 << 20
+#: Formats whose files don't say the types of their columns: a version's manifest does.
+TEXT_FORMATS = ("csv", "jsonl")
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,8 @@ def column_names(file: LocalFile) -> list[str]:
             import pyarrow.parquet as pq
 
             names = list(pq.read_schema(file.path).names)
+        elif file.format == "jsonl":
+            names = list(jsonl_schema(file.path, file.source).names)
         else:
             with _open_csv(file) as stream:
                 names = list(stream.schema.names)
@@ -48,8 +53,10 @@ def column_names(file: LocalFile) -> list[str]:
     return names
 
 
-def parquet_schema(file: LocalFile, event_time: str) -> pa.Schema:
-    """The schema of a Parquet file as it is read: see :func:`as_read`.
+def file_schema(file: LocalFile, event_time: str) -> pa.Schema:
+    """The schema of a Parquet or JSON lines file as it is read: see :func:`as_read`.
+
+    Of Parquet the footer is read, of JSON lines the whole file.
 
     :raises DataError: if it can't be read.
     """
@@ -57,7 +64,8 @@ def parquet_schema(file: LocalFile, event_time: str) -> pa.Schema:
     import pyarrow.parquet as pq
 
     with readable(file):
-        schema = pq.read_schema(file.path)
+        is_json = file.format == "jsonl"
+        schema = jsonl_schema(file.path, file.source) if is_json else pq.read_schema(file.path)
     if event_time in schema.names:
         check_time_type(schema.field(event_time).type, event_time, file.source)
     return pa.schema([(field.name, as_read(field.type, field.name == event_time)) for field in schema])
@@ -116,7 +124,12 @@ def batches(file: LocalFile, schema: pa.Schema, event_time: str) -> Iterator[pa.
     """
     import pyarrow as pa
 
-    for batch in raw_batches(file, schema.names):
+    text = pa.string()
+    kinds = {
+        name: text if name == event_time else kind
+        for name, kind in zip(schema.names, schema.types, strict=True)
+    }
+    for batch in raw_batches(file, schema.names, kinds):
         with readable(file):
             arrays = [
                 to_utc(batch.column(name)) if name == event_time else _cast(batch.column(name), kind)
@@ -125,12 +138,21 @@ def batches(file: LocalFile, schema: pa.Schema, event_time: str) -> Iterator[pa.
             yield pa.RecordBatch.from_arrays(arrays, schema=schema)
 
 
-def raw_batches(file: LocalFile, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+def raw_batches(
+    file: LocalFile, columns: Sequence[str], kinds: Mapping[str, pa.DataType] | None = None
+) -> Iterator[pa.RecordBatch]:
     """Some columns of a file as they are stored: Parquet in its own types, CSV as strings.
 
+    :param kinds: the types of the columns of JSON lines; without them they are text.
     :raises DataError: if the file can't be read.
     """
+    import pyarrow as pa
+
     with readable(file):
+        if file.format == "jsonl":
+            text = dict.fromkeys(columns, pa.string())
+            yield from jsonl_batches(file.path, file.source, {**text, **(kinds or {})})
+            return
         if file.format == "csv":
             with _open_csv(file, columns) as stream:
                 yield from stream

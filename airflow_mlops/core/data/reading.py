@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_mlops.core.data.csv_types import csv_types
 from airflow_mlops.core.data.event_time import Window, time_type
-from airflow_mlops.core.data.files import LocalFile, batches, check_columns, merge_schemas, parquet_schema
+from airflow_mlops.core.data.files import (
+    TEXT_FORMATS,
+    LocalFile,
+    batches,
+    check_columns,
+    file_schema,
+    merge_schemas,
+)
 from airflow_mlops.core.data.source import DataRoot
 from airflow_mlops.core.data.version import DataFile, DatasetVersion, dataset_key
 from airflow_mlops.core.errors import DataError, IntegrityError, KeyMissing
@@ -194,12 +201,12 @@ def _schema(store: Store, version: DatasetVersion, names: Sequence[str]) -> pa.S
 
     known = [column.name for column in version.columns]
     check_columns(dict.fromkeys(names, "asked for"), known, f"dataset version {version.name}@{version.id}")
-    if version.format == "csv":
+    if version.format in TEXT_FORMATS:
         kinds = {str(time_type()): time_type(), **csv_types()}
         types = {column.name: kinds[column.type] for column in version.columns}
     else:
         files = [_local(store, version, file) for file in version.files]
-        merged = merge_schemas([(file.source, parquet_schema(file, version.event_time)) for file in files])
+        merged = merge_schemas([(file.source, file_schema(file, version.event_time)) for file in files])
         types = dict(zip(merged.names, merged.types, strict=True))
     return pa.schema([(name, types[name]) for name in dict.fromkeys(names)])
 

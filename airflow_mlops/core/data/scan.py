@@ -12,7 +12,7 @@ from airflow_mlops.core.data.files import (
     LocalFile,
     check_columns,
     column_names,
-    parquet_schema,
+    file_schema,
     raw_batches,
     readable,
 )
@@ -52,10 +52,12 @@ def scan_file(file: LocalFile, event_time: str, window: Window) -> Scan:
 
     with readable(file):
         sha256, size = hash_file(file.path), file.path.stat().st_size
-    names = column_names(file)
-    check_columns({event_time: "data.event_time"}, names, file.source)
     is_csv = file.format == "csv"
-    schema = None if is_csv else parquet_schema(file, event_time)
+    # of JSON lines the schema is found by reading all of them: once is enough
+    schema = file_schema(file, event_time) if file.format == "jsonl" else None
+    names = column_names(file) if schema is None else list(schema.names)
+    check_columns({event_time: "data.event_time"}, names, file.source)
+    schema = schema if schema is not None or is_csv else file_schema(file, event_time)
     finders = {name: TypeFinder() for name in names} if is_csv else {}
     times = _Times(file.source, event_time, window)
     for batch in raw_batches(file, names if is_csv else [event_time]):
