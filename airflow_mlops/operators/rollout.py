@@ -63,7 +63,7 @@ class BeginReleaseOperator(TrafficOperator):
     """Check what the release will rely on (store, gates, endpoint) and pin the spec for the whole run.
 
     Returns the effective spec, which the later tasks take as theirs: a DAG file that changes during the run changes
-    nothing in it. The stages of the rollout can't be overridden: the DAG has a task for each.
+    nothing in it. The stages of the rollout and the steps of the data can't be overridden: the DAG has a task for each.
 
     :param overrides: fields of the spec to replace in this run. (templated)
     """
@@ -78,13 +78,8 @@ class BeginReleaseOperator(TrafficOperator):
         """The work with the overridden spec."""
         work = super().prepare(context)
         spec = work.spec.with_overrides(self.overrides or {})
-        if spec.rollout.stages != work.spec.rollout.stages:
-            raise SpecError(
-                "overrides can't change the stages of a rollout: the DAG has a task for each",
-                given=_stages(spec),
-                expected=_stages(work.spec),
-                remedy="change the spec itself",
-            )
+        _require_same_tasks("the stages of a rollout", _stages(work.spec), _stages(spec))
+        _require_same_tasks("which steps the data take", work.spec.data_steps, spec.data_steps)
         return replace(work, spec=spec)
 
     def work(self, work: Work, context: Context) -> dict[str, Any]:
@@ -296,8 +291,19 @@ def _flag(name: str, value: Any) -> bool:
         ) from None
 
 
-def _stages(spec: ModelSpec) -> str:
-    return ", ".join(f"{stage} {weight:g}" if weight else stage for stage, weight in spec.rollout.stages)
+def _require_same_tasks(what: str, expected: Sequence[str], given: Sequence[str]) -> None:
+    """Refuse overrides for which the DAG has not the right tasks. :raises SpecError: naming what differs."""
+    if tuple(given) != tuple(expected):
+        raise SpecError(
+            f"overrides can't change {what}: the DAG has a task for each",
+            given=", ".join(given) or "none",
+            expected=", ".join(expected) or "none",
+            remedy="change the spec itself",
+        )
+
+
+def _stages(spec: ModelSpec) -> list[str]:
+    return [f"{stage} {weight:g}" if weight else stage for stage, weight in spec.rollout.stages]
 
 
 def _closing_line(result: dict[str, Any]) -> str:

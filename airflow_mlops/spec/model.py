@@ -45,6 +45,18 @@ class ModelSpec(Section):
     monitoring: Monitoring = Monitoring()
     retention: Retention | None = None
 
+    @property
+    def data_steps(self) -> tuple[str, ...]:
+        """The tasks of a release that make or check data because the spec asks for them, in their order."""
+        asked = {
+            "join": bool(self.data.joins),
+            "apply_review": self.labels is not None and self.labels.review is not None,
+            "protect": self.privacy is not None,
+            "check_features": self.features.leakage is not None,
+            "audit_labels": self.labels is not None,
+        }
+        return tuple(step for step, wanted in asked.items() if wanted)
+
     @classmethod
     def from_yaml(cls, path: Path | str) -> ModelSpec:
         """Read a spec from a YAML file (safe loader).

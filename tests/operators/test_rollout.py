@@ -108,6 +108,11 @@ def test_begin_pins_the_spec_with_its_overrides(ground: Store, release: Run) -> 
         ),
         ({"rollout": {"canary": {"steps": [0.1]}}}, "can't change the stages of a rollout"),
         (
+            {"privacy": {}},
+            "can't change which steps the data take: the DAG has a task for each; given protect",
+        ),
+        ({"labels": {"review": "r"}}, "given apply_review, audit_labels; expected none"),
+        (
             {"rollout": {"shadow": {"gates": [{"metric": "auc", "min": 0.5}]}}},
             "auc can't be judged on live traffic",
         ),
