@@ -139,8 +139,11 @@ class CostResult(Record):
 class AgeingPoint(Record):
     """One later period: its rows and the metric of the model that was trained before it.
 
-    :param fresh: the same metric of a model that was trained up to this period, None where it was not made.
-    :param low, high: 95 % interval of ``value`` (bootstrap).
+    :param rows: that were scored: all of the period, or a sample of 50,000.
+    :param fresh: the same metric of a model that was trained on all rows before this period, None where it was not
+        made.
+    :param low, high: 95 % interval of ``value`` (bootstrap over blocks of time).
+    :param gap_low, gap_high: 95 % interval of "worse than fresh by" on the same rows, in the metric's unit.
     """
 
     start: datetime
@@ -150,13 +153,18 @@ class AgeingPoint(Record):
     low: float
     high: float
     fresh: float | None = None
+    gap_low: float | None = None
+    gap_high: float | None = None
 
 
 class Ageing(Record):
     """How a model gets worse with time.
 
     :param trained_until: event time at which the training ended.
+    :param points: none if it could not be measured; ``reason`` says why.
+    :param tolerance: share by which the metric may be worse than that of a fresh model.
     :param interval_days: the retraining interval that is suggested, None when it did not age within the data.
+    :param earliest_days, latest_days: 95 % interval of ``interval_days``; ``latest_days`` is None beyond the data.
     """
 
     metric: str
@@ -166,3 +174,5 @@ class Ageing(Record):
     tolerance: float
     interval_days: float | None
     reason: str
+    earliest_days: float | None = None
+    latest_days: float | None = None
