@@ -192,7 +192,8 @@ def _history(
     times = pd.to_datetime(frame[spec.data.event_time], utc=True).astype("datetime64[ns, UTC]")
     features = Predictor.load(store, trained).frame_features(frame)
     rows = Rows(features, labels)
-    return _History(spec, version, trained, trainer, times.astype("int64").to_numpy(dtype=np.int64), rows)
+    nanoseconds: NDArray[np.int64] = np.asarray(times.astype("int64"), dtype=np.int64)
+    return _History(spec, version, trained, trainer, nanoseconds, rows)
 
 
 def _curve(

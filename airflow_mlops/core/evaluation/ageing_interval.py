@@ -111,7 +111,7 @@ def worse_by(metric: str, drawn: Drawn) -> NDArray[np.float64] | None:
     """By how much the aged model is worse than the fresh one in each draw, in the metric's unit."""
     if drawn.fresh_draws is None:
         return None
-    return _sign(metric) * (drawn.draws - drawn.fresh_draws)
+    return _sign(metric) * (drawn.draws - drawn.fresh_draws) + 0.0  # no "-0"
 
 
 def retraining_interval(metric: str, drawn: Sequence[Drawn], tolerance: float) -> Interval:

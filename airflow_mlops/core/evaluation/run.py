@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_mlops.core.data.version import DatasetVersion
 from airflow_mlops.core.errors import DataError
+from airflow_mlops.core.evaluation.ageing import measure_ageing
 from airflow_mlops.core.evaluation.bootstrap import paired_interval
 from airflow_mlops.core.evaluation.gating import MIN_ROWS, Measured, check_gates, decide, split_slice
 from airflow_mlops.core.evaluation.metrics import measure, measure_one
@@ -94,6 +95,7 @@ def evaluate(
         gates=tuple(
             decide(gate, _measured(gate, scored, spec.training.seed)) for gate in spec.evaluation.gates
         ),
+        ageing=measure_ageing(store, spec, version, trained, progress=progress),
     )
 
 
