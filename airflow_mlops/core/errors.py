@@ -76,6 +76,10 @@ class DataError(MlopsError):
     """Source data is missing, empty or not what the spec says."""
 
 
+class DataMissing(DataError):
+    """A file or an object of the source data is not there."""
+
+
 class ValidationFailed(MlopsError):
     """The data failed an expectation with severity ``fail``."""
 

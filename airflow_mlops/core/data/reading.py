@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow_mlops.core.data.csv_types import csv_types
 from airflow_mlops.core.data.event_time import Window, time_type
+from airflow_mlops.core.data.fetching import blob_cache, in_order
 from airflow_mlops.core.data.files import (
     TEXT_FORMATS,
     LocalFile,
@@ -18,12 +21,14 @@ from airflow_mlops.core.data.files import (
     file_schema,
     merge_schemas,
 )
+from airflow_mlops.core.data.pin import Pin, pin_key
+from airflow_mlops.core.data.pinned import pinned_file
 from airflow_mlops.core.data.source import DataRoot
 from airflow_mlops.core.data.version import DataFile, DatasetVersion, dataset_key
-from airflow_mlops.core.errors import DataError, IntegrityError, KeyMissing
+from airflow_mlops.core.errors import DataError
 from airflow_mlops.core.progress import Progress, ignore
 from airflow_mlops.core.store.base import Store
-from airflow_mlops.core.store.blobs import fetch_file, hash_file
+from airflow_mlops.core.store.results import read_kept
 
 if TYPE_CHECKING:
     import numpy as np
@@ -49,17 +54,26 @@ class Rows:
 def load_version(
     store: Store, name: str, version_id: str, *, root: DataRoot | None = None, progress: Progress = ignore
 ) -> DatasetVersion:
-    """The manifest of a dataset version.
+    """A dataset version.
 
-    :param root: where the objects are read from that the version pins without a copy in the store.
-    :raises DataError: if there is no such version.
+    One that is only pinned is read now, to know what is in it: once, for everybody.
+
+    :param root: where the objects are read from that the version pins without a copy in the store; only its client
+        counts, since a version names its own place.
+    :raises DataError: if there is no such version; or, if it is only pinned, as
+        :func:`~airflow_mlops.core.data.profile.profile` does.
     """
-    try:
-        return DatasetVersion.from_bytes(store.read(dataset_key(name, version_id)))
-    except KeyMissing:
-        raise DataError(
-            f"dataset version {name}@{version_id} is not in {store.uri}", remedy="take a snapshot first"
-        ) from None
+    from airflow_mlops.core.data.profile import profile
+
+    version = read_kept(store, dataset_key(name, version_id), DatasetVersion)
+    if version is None:
+        pin = read_kept(store, pin_key(name, version_id), Pin)
+        if pin is None:
+            raise DataError(
+                f"dataset version {name}@{version_id} is not in {store.uri}", remedy="take a snapshot first"
+            )
+        version = profile(store, root, pin, progress)
+    return version.bound(root)
 
 
 def read_frame(store: Store, version: DatasetVersion, columns: Sequence[str] | None = None) -> pd.DataFrame:
@@ -113,12 +127,23 @@ def read_batches(
     names = (
         list(dict.fromkeys(columns)) if columns is not None else [column.name for column in version.columns]
     )
-    schema = _schema(store, version, [*names, version.event_time])
+    for _, _, batch in read_numbered(store, version, names):
+        yield batch
+
+
+def read_numbered(
+    store: Store, version: DatasetVersion, columns: Sequence[str]
+) -> Iterator[tuple[int, npt.NDArray[np.int64], pa.RecordBatch]]:
+    """As :func:`read_batches`, with the file's index in ``version.files`` and each row's index within that file."""
+    import numpy as np
+
+    schema = _schema(store, version, [*columns, version.event_time])
     window = Window(version.since, version.until)
-    for _, _, batch in _all_batches(store, version, schema):
-        inside = batch.filter(window.mask(batch.column(version.event_time)))
+    for number, start, batch in _all_batches(store, version, schema):
+        mask = window.mask(batch.column(version.event_time))
+        inside = batch.filter(mask)
         if len(inside):
-            yield inside.select(names)
+            yield number, np.flatnonzero(mask.to_numpy(zero_copy_only=False)) + start, inside.select(columns)
 
 
 def local_parquet(store: Store, version: DatasetVersion) -> tuple[Path, ...]:
@@ -132,16 +157,25 @@ def local_parquet(store: Store, version: DatasetVersion) -> tuple[Path, ...]:
     """
     import pyarrow.parquet as pq
 
-    schema = _schema(store, version, [column.name for column in version.columns])
+    files = local_files(store, version)
+    schema = schema_of(version, files)
     paths = []
-    for file in version.files:
-        local = _local(store, version, file)
+    for local in files:
         as_it_is = local.format == "parquet" and pq.read_schema(local.path).remove_metadata().equals(schema)
-        paths.append(local.path if as_it_is else _converted(local, schema, version.event_time))
+        paths.append(local.path if as_it_is else as_parquet(local, schema, version.event_time))
     return tuple(paths)
 
 
-def _converted(local: LocalFile, schema: pa.Schema, event_time: str) -> Path:
+def local_files(store: Store, version: DatasetVersion) -> tuple[LocalFile, ...]:
+    """The pinned files as they are, on this machine, each hashed once.
+
+    :raises KeyMissing, IntegrityError: if pinned bytes are gone or changed, naming the file.
+    """
+    with closing(_all_local(store, version)) as files:
+        return tuple(files)
+
+
+def as_parquet(local: LocalFile, schema: pa.Schema, event_time: str) -> Path:
     """A copy of a file as Parquet with this schema, made once: its name says what it is made of."""
     import pyarrow.parquet as pq
 
@@ -178,21 +212,20 @@ def read_places(
             start += len(batch)
 
 
-def blob_cache() -> Path:
-    """Where blobs are kept on this machine."""
-    from airflow_mlops.core.store.cache import cache_dir
-
-    return cache_dir() / "blobs"
-
-
 def _all_batches(
     store: Store, version: DatasetVersion, schema: pa.Schema
 ) -> Iterator[tuple[int, int, pa.RecordBatch]]:
-    for number, file in enumerate(version.files):
-        start = 0
-        for batch in batches(_local(store, version, file), schema, version.event_time):
-            yield number, start, batch
-            start += len(batch)
+    with closing(_all_local(store, version)) as files:
+        for number, local in enumerate(files):
+            start = 0
+            for batch in batches(local, schema, version.event_time):
+                yield number, start, batch
+                start += len(batch)
+
+
+def _all_local(store: Store, version: DatasetVersion) -> Generator[LocalFile, None, None]:
+    """All files of a version; the next ones are fetched and hashed while one is read."""
+    return in_order(partial(_local, store, version), version.files)
 
 
 def _schema(store: Store, version: DatasetVersion, names: Sequence[str]) -> pa.Schema:
@@ -201,32 +234,29 @@ def _schema(store: Store, version: DatasetVersion, names: Sequence[str]) -> pa.S
 
     known = [column.name for column in version.columns]
     check_columns(dict.fromkeys(names, "asked for"), known, f"dataset version {version.name}@{version.id}")
+    whole = schema_of(version, () if version.format in TEXT_FORMATS else local_files(store, version))
+    return pa.schema([whole.field(name) for name in dict.fromkeys(names)])
+
+
+def schema_of(version: DatasetVersion, files: Sequence[LocalFile]) -> pa.Schema:
+    """The columns and types that a version is read with.
+
+    :param files: its files on this machine; none are needed for a text format.
+    """
+    import pyarrow as pa
+
     if version.format in TEXT_FORMATS:
         kinds = {str(time_type()): time_type(), **csv_types()}
         types = {column.name: kinds[column.type] for column in version.columns}
     else:
-        files = [_local(store, version, file) for file in version.files]
         merged = merge_schemas([(file.source, file_schema(file, version.event_time)) for file in files])
         types = dict(zip(merged.names, merged.types, strict=True))
-    return pa.schema([(name, types[name]) for name in dict.fromkeys(names)])
+    return pa.schema([(column.name, types[column.name]) for column in version.columns])
 
 
 def _local(store: Store, version: DatasetVersion, file: DataFile) -> LocalFile:
-    """A pinned file from the cache; a cached copy that was damaged is fetched again.
-
-    :raises KeyMissing, IntegrityError: naming the file.
-    """
-    what = f"{file.source} of dataset version {version.name}@{version.id}"
-    try:
-        path = fetch_file(store, file.sha256, blob_cache())
-        if hash_file(path) != file.sha256:
-            path.unlink(missing_ok=True)
-            path = fetch_file(store, file.sha256, blob_cache())
-    except KeyMissing:
-        raise KeyMissing(f"{what} is gone from {store.uri}", remedy="restore it from a backup") from None
-    except IntegrityError as error:
-        raise IntegrityError(f"{what} was changed in {store.uri}: {error}") from None
-    return LocalFile(file.source, path, version.format)
+    """A pinned file on this machine. :raises KeyMissing, IntegrityError: naming the file."""
+    return LocalFile(file.source, pinned_file(store, version, file), version.format)
 
 
 def _to_pandas(table: Any) -> pd.DataFrame:

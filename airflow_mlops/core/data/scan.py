@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Scan:
     """One file: its hash, its schema as it is read, and how its rows lie in time.
 
@@ -40,9 +40,17 @@ class Scan:
     last: datetime | None
 
 
-def scan_file(file: LocalFile, event_time: str, window: Window) -> Scan:
+def scan_file(
+    file: LocalFile,
+    event_time: str,
+    window: Window,
+    sha256: str | None = None,
+    schemas: dict[object, object] | None = None,
+) -> Scan:
     """Read the event times of a file (of a CSV file all of it, to find the types).
 
+    :param sha256: the file's hash, where it is known.
+    :param schemas: schemas that were met before: equal ones of many files are kept once.
     :raises DataError: if the file can't be read, holds no event times, or lacks one in a row although other
         rows lie in the window: such a row belongs to no window, and nothing is left out in silence.
     """
@@ -51,7 +59,7 @@ def scan_file(file: LocalFile, event_time: str, window: Window) -> Scan:
     from airflow_mlops.core.store.blobs import hash_file
 
     with readable(file):
-        sha256, size = hash_file(file.path), file.path.stat().st_size
+        sha256, size = sha256 or hash_file(file.path), file.path.stat().st_size
     is_csv = file.format == "csv"
     # of JSON lines the schema is found by reading all of them: once is enough
     schema = file_schema(file, event_time) if file.format == "jsonl" else None
@@ -71,6 +79,8 @@ def scan_file(file: LocalFile, event_time: str, window: Window) -> Scan:
         schema = pa.schema(
             [(name, times.type if name == event_time else kind) for name, kind in kinds.items()]
         )
+    if schemas is not None:
+        schema = schemas.setdefault(schema, schema)
     return Scan(file, sha256, size, schema, times.rows, times.inside, times.first, times.last)
 
 

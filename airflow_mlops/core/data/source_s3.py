@@ -5,14 +5,35 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
 from airflow_mlops.core.data.glob import check_path, fixed_prefix, path_matches
 from airflow_mlops.core.data.source import SourceFile, nothing_matches
-from airflow_mlops.core.errors import DataError
+from airflow_mlops.core.errors import DataError, DataMissing
+from airflow_mlops.core.progress import Progress, ignore
 
 _CHUNK = 1 << 20
 _MOST_SEEN = 20
+_LINE_EVERY = 20_000
+#: The version of an object that was written while the bucket kept no versions: it can be overwritten.
+NULL_VERSION = "null"
+_DENIED = ("AccessDenied", "AllAccessDisabled", "403")
+_PERMISSIONS = (
+    "allow s3:ListBucket and s3:GetObject on the data root; for a versioned bucket also s3:GetBucketVersioning, "
+    "s3:ListBucketVersions and s3:GetObjectVersion"
+)
+
+
+class ObjectVersion(NamedTuple):
+    """The latest version of one object: its path relative to the root, its size in bytes, and how S3 tells it from
+    others.
+    """
+
+    path: str
+    size: int
+    version_id: str
+    etag: str
 
 
 class S3Root:
@@ -47,12 +68,52 @@ class S3Root:
             raise nothing_matches(self.uri, glob, there)
         return sorted(found, key=lambda one: one.path)
 
-    def fetch(self, path: str, to: Path) -> None:
-        """See :meth:`DataRoot.fetch`."""
+    def at(self, uri: str) -> S3Root:
+        """The root at another URI of S3, with the same client."""
+        parts = urlsplit(uri)
+        return S3Root(parts.netloc, parts.path.strip("/"), self._client)
+
+    def refuses_versions(self) -> str:
+        """Why the bucket's versions can't be pinned; empty when they can.
+
+        :raises DataError: if the bucket can't be asked for another reason than that it does not answer such
+            questions, or not us.
+        """
+        from botocore.exceptions import ClientError
+
+        from airflow_mlops.core.store.s3_errors import code, status
+
+        with self._reading("its versioning"):
+            try:
+                answer = self._client.get_bucket_versioning(Bucket=self._bucket)
+            except ClientError as error:
+                if status(error) in (403, 405, 501):
+                    return f"the bucket does not say whether it is versioned ({code(error)})"
+                raise
+        return "" if answer.get("Status") in ("Enabled", "Suspended") else "the bucket is not versioned"
+
+    def versions(self, glob: str, progress: Progress = ignore) -> tuple[ObjectVersion, ...]:
+        """The latest versions of the objects that match, sorted by path; deleted objects are none.
+
+        :raises DataError: as :meth:`list`.
+        """
+        parts = check_path(glob)
+        fixed = "".join(f"{part}/" for part in fixed_prefix(parts))
+        found = [one for one in self._latest(fixed, progress) if path_matches(one.path.split("/"), parts)]
+        if not found:
+            raise nothing_matches(self.uri, glob, list(self._seen(fixed)) or list(self._seen("")))
+        return tuple(sorted(found))
+
+    def fetch(self, path: str, to: Path, version_id: str | None = None) -> None:
+        """See :meth:`DataRoot.fetch`.
+
+        :param version_id: S3's version of the object; the latest without one.
+        """
         from airflow_mlops.core.data.landing import landing
 
-        with self._reading(path), landing(to) as aside, aside.open("wb") as target:
-            for chunk in self._body(path).iter_chunks(_CHUNK):
+        what = path if version_id is None else f"{path} (version {version_id})"
+        with self._reading(what), landing(to) as aside, aside.open("wb") as target:
+            for chunk in self._body(path, version_id).iter_chunks(_CHUNK):
                 target.write(chunk)
 
     def read_bytes(self, path: str) -> bytes:
@@ -61,9 +122,25 @@ class S3Root:
             content: bytes = self._body(path).read()
             return content
 
-    def _body(self, path: str) -> Any:
+    def _body(self, path: str, version_id: str | None = None) -> Any:
         key = self._prefix + "/".join(check_path(path))
-        return self._client.get_object(Bucket=self._bucket, Key=key)["Body"]
+        version = {} if version_id is None else {"VersionId": version_id}
+        return self._client.get_object(Bucket=self._bucket, Key=key, **version)["Body"]
+
+    def _latest(self, folder: str, progress: Progress) -> Iterator[ObjectVersion]:
+        start, seen = len(self._prefix), 0
+        pages = self._client.get_paginator("list_object_versions")
+        with self._reading(folder or "its objects"):
+            for page in pages.paginate(Bucket=self._bucket, Prefix=self._prefix + folder):
+                there = page.get("Versions", ())
+                for one in there:
+                    if one["IsLatest"]:
+                        yield ObjectVersion(
+                            one["Key"][start:], one["Size"], one["VersionId"], one["ETag"].strip('"')
+                        )
+                if seen // _LINE_EVERY != (seen + len(there)) // _LINE_EVERY:
+                    progress(f"listed {seen + len(there):,} object versions of {self.uri}")
+                seen += len(there)
 
     def _below(self, folder: str) -> Iterator[SourceFile]:
         start = len(self._prefix)
@@ -90,12 +167,13 @@ class S3Root:
     def _reading(self, what: str) -> Iterator[None]:
         from botocore.exceptions import BotoCoreError, ClientError
 
-        from airflow_mlops.core.store.s3_errors import explain, is_missing
+        from airflow_mlops.core.store.s3_errors import code, explain, is_missing, status
 
         try:
             yield
         except (BotoCoreError, ClientError) as error:
             if is_missing(error):
-                raise DataError(f"{what} is missing in {self.uri}") from None
+                raise DataMissing(f"{what} is missing in {self.uri}") from None
             told = explain(error, f"read {what}", self.uri)
-            raise DataError(told.problem, given=told.given, remedy=told.remedy) from None
+            remedy = _PERMISSIONS if status(error) == 403 and code(error) in _DENIED else told.remedy
+            raise DataError(told.problem, given=told.given, remedy=remedy) from None

@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from datetime import datetime
+from typing import TYPE_CHECKING
+
+from pydantic import PrivateAttr
 
 from airflow_mlops.core.record import Record
+
+if TYPE_CHECKING:
+    from airflow_mlops.core.data.source import DataRoot
 
 
 class DataFile(Record):
     """One file of a dataset version, pinned by its content.
 
     :param source: where the snapshot found it, relative to the data root.
-    :param sha256: hash of its bytes; they lie in the store as a blob of this hash.
+    :param sha256: hash of its bytes; without a ``version_id`` they lie in the store as a blob of this hash.
     :param rows: all its rows, also those outside of the version's window.
+    :param version_id: S3's version of the object ``source`` below the version's ``root``, where the bytes lie.
     """
 
     source: str
     sha256: str
     size: int
     rows: int
+    version_id: str | None = None
 
 
 class Column(Record):
@@ -63,6 +72,13 @@ class Derivation(Record):
     note: str
 
 
+@dataclass(frozen=True)
+class _Source:
+    """Where a version is read from: no part of the record, and not compared with it."""
+
+    root: DataRoot | None = field(default=None, compare=False)
+
+
 class DatasetVersion(Record):
     """A manifest that pins exact bytes.
 
@@ -70,6 +86,7 @@ class DatasetVersion(Record):
     :param files: those with rows in the window, in the order of their names.
     :param rows: rows in the window.
     :param since, until: the window of event time that belongs to it (since <= t < until), None is open.
+    :param root: URI below which the objects lie that are pinned by their ``version_id``, None if there are none.
     :param derivation: how it was made of other versions, None for a snapshot.
     """
 
@@ -85,12 +102,25 @@ class DatasetVersion(Record):
     since: datetime | None = None
     until: datetime | None = None
     created_at: datetime
+    root: str | None = None
     derivation: Derivation | None = None
+    _source: _Source = PrivateAttr(default_factory=_Source)
 
     @property
     def ref(self) -> DatasetRef:
         """How other records name it."""
         return DatasetRef(name=self.name, id=self.id)
+
+    @property
+    def source_root(self) -> DataRoot | None:
+        """The data root that it was bound to."""
+        return self._source.root
+
+    def bound(self, root: DataRoot | None) -> DatasetVersion:
+        """The same version, whose pinned objects are read with the client of ``root``."""
+        version = self.model_copy()
+        version._source = _Source(root)
+        return version
 
 
 def dataset_key(name: str, version_id: str) -> str:
