@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
+from airflow_mlops.core.data.version import DatasetVersion
 from airflow_mlops.core.errors import SpecError, ValidationFailed
 from airflow_mlops.core.progress import Progress, ignore
 from airflow_mlops.operators.base import MlopsOperator, Work
@@ -12,13 +13,15 @@ from airflow_mlops.operators.base import MlopsOperator, Work
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from airflow_mlops.core.data.version import DatasetVersion
+    from airflow_mlops.core.data.pin import Pin
 
 
 class SnapshotOperator(MlopsOperator):
-    """Pin the source data as a dataset version: exact bytes, by content hash.
+    """Pin the source data as a dataset version: exact bytes, by content hash or by S3's versions of the objects.
 
-    Returns ``{"dataset", "id", "rows", "files", "first_event", "last_event"}``. The same bytes give the same id.
+    Returns ``{"dataset", "id", "rows", "files", "first_event", "last_event"}``. The same bytes give the same id. On a
+    versioned bucket objects are only listed: ``rows``, ``first_event`` and ``last_event`` are None until a task
+    reads the version.
 
     :param since: first event time that belongs to the version, ISO 8601; None is open. (templated)
     :param until: event time before which rows belong to the version, ISO 8601; None is open. (templated)
@@ -33,10 +36,10 @@ class SnapshotOperator(MlopsOperator):
 
     def work(self, work: Work, context: Context) -> dict[str, Any]:
         """Take the snapshot."""
-        from airflow_mlops.core.data.snapshot import snapshot
+        from airflow_mlops.core.data.snapshot import pin
         from airflow_mlops.core.lineage.stages import snapshot_lineage
 
-        version = snapshot(
+        taken = pin(
             work.store,
             work.platform.data(),
             work.spec,
@@ -44,19 +47,9 @@ class SnapshotOperator(MlopsOperator):
             until=_time("until", self.until),
             progress=self.progress,
         )
-        self.declare(lambda: snapshot_lineage(work.platform.data_uri, version, work.store.uri))
-        self.progress(
-            f"dataset {version.name}@{version.id}: {version.rows:,} rows of {len(version.files)} files, "
-            f"{version.first_event:%Y-%m-%d} to {version.last_event:%Y-%m-%d}"
-        )
-        return {
-            "dataset": version.name,
-            "id": version.id,
-            "rows": version.rows,
-            "files": len(version.files),
-            "first_event": version.first_event.isoformat(),
-            "last_event": version.last_event.isoformat(),
-        }
+        self.declare(lambda: snapshot_lineage(work.platform.data_uri, taken, work.store.uri))
+        self.progress(_told(taken))
+        return dataset_result(taken)
 
 
 class ValidateOperator(MlopsOperator):
@@ -100,11 +93,46 @@ class ValidateOperator(MlopsOperator):
         return small
 
 
+def dataset_result(version: DatasetVersion | Pin) -> dict[str, Any]:
+    """What a task that makes a dataset version returns; None is what a pin does not say yet."""
+    pinned = {"dataset": version.name, "id": version.id}
+    if isinstance(version, DatasetVersion):
+        return {
+            **pinned,
+            "rows": version.rows,
+            "files": len(version.files),
+            "first_event": version.first_event.isoformat(),
+            "last_event": version.last_event.isoformat(),
+        }
+    return {**pinned, "rows": None, "files": len(version.sources), "first_event": None, "last_event": None}
+
+
+def _told(version: DatasetVersion | Pin) -> str:
+    """One line that says what was pinned."""
+    what = f"dataset {version.name}@{version.id}"
+    if isinstance(version, DatasetVersion):
+        return (
+            f"{what}: {version.rows:,} rows of {len(version.files)} files, "
+            f"{version.first_event:%Y-%m-%d} to {version.last_event:%Y-%m-%d}"
+        )
+    copied = (
+        f"copied {len(version.hashes):,} without a version of their own"
+        if version.hashes
+        else "nothing copied"
+    )
+    return (
+        f"{what}: pinned {len(version.sources):,} objects ({sum(version.sizes) / 1e6:,.1f} MB) of {version.root}, "
+        f"{copied}; its rows are counted when it is first read"
+    )
+
+
 def load_dataset(work: Work, dataset: Any, progress: Progress = ignore) -> DatasetVersion:
     """The dataset version that an upstream task named, with the data root that its pinned objects are read from.
 
     :raises SpecError: if it is not a mapping with ``dataset`` and ``id``.
+    :raises DataError: if there is no such version, or it lacks what the spec names.
     """
+    from airflow_mlops.core.data.named import check_named
     from airflow_mlops.core.data.reading import load_version
 
     try:
@@ -115,7 +143,10 @@ def load_dataset(work: Work, dataset: Any, progress: Progress = ignore) -> Datas
             given=repr(dataset)[:80],
             expected="the output of SnapshotOperator",
         ) from None
-    return load_version(work.store, name, version_id, root=work.platform.data(), progress=progress)
+    version = load_version(work.store, name, version_id, root=work.platform.data(), progress=progress)
+    if version.root and not version.derivation:
+        check_named(work.spec, version)  # what was pinned by a listing was not read before
+    return version
 
 
 def _time(name: str, value: Any) -> datetime | None:

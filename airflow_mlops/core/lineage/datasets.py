@@ -24,6 +24,7 @@ from openlineage.client.facet_v2 import (
     symlinks_dataset,
 )
 
+from airflow_mlops.core.data.pin import Pin, pin_key
 from airflow_mlops.core.data.version import DatasetVersion, dataset_key
 from airflow_mlops.core.lineage.facets import PRODUCER, MlopsModelDatasetFacet, MlopsWindowDatasetFacet
 from airflow_mlops.core.lineage.naming import Name, dataset_name, location_name
@@ -84,6 +85,13 @@ def version_facets(version: DatasetVersion, store_uri: str | None) -> dict[str, 
             producer=PRODUCER,
         ),
     }
+
+
+def pin_facets(pin: Pin, store_uri: str | None) -> dict[str, DatasetFacet]:
+    """The facets of a dataset version that is only pinned: id, where the pin lies, format."""
+    place = location_name(store_uri, pin_key(pin.name, pin.id)) if store_uri else None
+    storage = storage_dataset.StorageDatasetFacet("file", pin.format, producer=PRODUCER)
+    return {**pinned(pin.id, place, "FILE"), "storage": storage}
 
 
 def version_read(version: DatasetVersion, store_uri: str, **inputs: InputDatasetFacet) -> InputDataset:
@@ -157,7 +165,7 @@ def quality_of(
 
 
 def rows_read(
-    rows: int, size: int | None = None, files: int | None = None
+    rows: int | None, size: int | None = None, files: int | None = None
 ) -> input_statistics_input_dataset.InputStatisticsInputDatasetFacet:
     """How much was read: rows, bytes, files."""
     return input_statistics_input_dataset.InputStatisticsInputDatasetFacet(
@@ -166,7 +174,7 @@ def rows_read(
 
 
 def rows_written(
-    rows: int, size: int | None = None, files: int | None = None
+    rows: int | None, size: int | None = None, files: int | None = None
 ) -> output_statistics_output_dataset.OutputStatisticsOutputDatasetFacet:
     """How much was written: rows, bytes, files."""
     return output_statistics_output_dataset.OutputStatisticsOutputDatasetFacet(

@@ -15,8 +15,10 @@ in it never fails a task.
 from __future__ import annotations
 
 import posixpath
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from airflow_mlops.core.data.pin import Pin
 from airflow_mlops.core.data.version import DatasetVersion
 from airflow_mlops.core.evaluation.report import Evaluation
 from airflow_mlops.core.lineage.naming import Name, dataset_name, location_name, model_name
@@ -29,7 +31,7 @@ from airflow_mlops.core.validation.result import ValidationResult
 
 if TYPE_CHECKING:
     from openlineage.client.event_v2 import InputDataset
-    from openlineage.client.facet_v2 import RunFacet
+    from openlineage.client.facet_v2 import InputDatasetFacet, RunFacet
 
     from airflow_mlops.core.lineage.datasets import Lineage
 
@@ -37,21 +39,19 @@ if TYPE_CHECKING:
 MOST_FILES = 100
 
 
-def snapshot_lineage(data_uri: str, version: DatasetVersion, store_uri: str | None = None) -> Lineage:
+def snapshot_lineage(data_uri: str, version: DatasetVersion | Pin, store_uri: str | None = None) -> Lineage:
     """Source files below ``data_uri`` -> a dataset version; ``store_uri`` says where its manifest lies."""
     from airflow_mlops.core.lineage import datasets as ol
 
-    size, files = sum(one.size for one in version.files), len(version.files)
-    return ol.Lineage(
-        inputs=_source_files(data_uri, version),
-        outputs=[
-            ol.written(
-                dataset_name(version.name),
-                ol.version_facets(version, store_uri),
-                outputStatistics=ol.rows_written(version.rows, size, files),
-            )
-        ],
-    )
+    name = dataset_name(version.name)
+    if isinstance(version, DatasetVersion):
+        size, files = sum(one.size for one in version.files), len(version.files)
+        facets, statistics = ol.version_facets(version, store_uri), ol.rows_written(version.rows, size, files)
+        inputs = _source_files(version.root or data_uri, version)
+    else:
+        facets, inputs = ol.pin_facets(version, store_uri), _pinned_objects(version)
+        statistics = ol.rows_written(None, sum(version.sizes), len(version.sources))
+    return ol.Lineage(inputs=inputs, outputs=[ol.written(name, facets, outputStatistics=statistics)])
 
 
 def validate_lineage(version: DatasetVersion, result: ValidationResult, store_uri: str) -> Lineage:
@@ -198,19 +198,42 @@ def _source_files(data_uri: str, version: DatasetVersion) -> list[InputDataset]:
         return [
             ol.read(
                 location_name(data_uri, one.source),
-                ol.pinned(one.sha256, kind="FILE"),
+                ol.pinned(one.version_id or one.sha256, kind="FILE"),
                 inputStatistics=ol.rows_read(one.rows, one.size, 1),
             )
             for one in version.files
         ]
-    folder = posixpath.commonpath([posixpath.dirname(one.source) for one in version.files])
     size = sum(one.size for one in version.files)
     statistics = ol.rows_read(version.rows, size, len(version.files))
-    return [
-        ol.read(
-            location_name(data_uri, folder), ol.pinned(version.id, kind="FILE"), inputStatistics=statistics
-        )
-    ]
+    return [_folder(data_uri, [one.source for one in version.files], version.id, statistics)]
+
+
+def _pinned_objects(pin: Pin) -> list[InputDataset]:
+    from airflow_mlops.core.lineage import datasets as ol
+
+    if len(pin.sources) <= MOST_FILES:
+        return [
+            ol.read(
+                location_name(pin.root, one.source),
+                ol.pinned(one.version_id or one.sha256, kind="FILE"),
+                inputStatistics=ol.rows_read(None, one.size, 1),
+            )
+            for one in pin.objects()
+        ]
+    statistics = ol.rows_read(None, sum(pin.sizes), len(pin.sources))
+    return [_folder(pin.root, pin.sources, pin.id, statistics)]
+
+
+def _folder(
+    root: str, sources: Sequence[str], version_id: str, statistics: InputDatasetFacet
+) -> InputDataset:
+    """Many files as one dataset, the folder that holds them."""
+    from airflow_mlops.core.lineage import datasets as ol
+
+    folder = posixpath.commonpath([posixpath.dirname(source) for source in sources])
+    return ol.read(
+        location_name(root, folder), ol.pinned(version_id, kind="FILE"), inputStatistics=statistics
+    )
 
 
 def _candidate(trained: TrainedModel, dataset: str, store_uri: str) -> InputDataset:
