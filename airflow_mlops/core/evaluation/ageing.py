@@ -237,19 +237,19 @@ def _periods(
 
     random = np.random.default_rng(history.spec.training.seed)
     periods, empty = [], []
-    start = until
-    while start <= history.version.last_event:
-        low, high = history.before(start), history.before(start + length)
-        chosen = np.arange(low, high)
+    start, last = until, history.version.last_event
+    while start < last:
+        end = start + length
+        chosen = np.arange(history.before(start), history.before(end) if end < last else len(history.times))
         if len(chosen) > _MOST_ROWS:
             chosen = np.sort(random.choice(chosen, _MOST_ROWS, replace=False))
-        period = _Period(start, min(start + length, history.version.last_event), chosen)
+        period = _Period(start, min(end, last), chosen)
         if len(chosen) < MIN_ROWS:
             empty.append(f"{period}: {len(chosen)} labelled rows, fewer than {MIN_ROWS}")
             progress(f"ageing: {empty[-1]}; left out")
         else:
             periods.append(period)
-        start += length
+        start = end
     return periods, empty
 
 
@@ -269,9 +269,11 @@ def _fresh(history: _History, period: _Period) -> Scores:
 def _scored(
     history: _History, period: _Period, until: datetime, aged: Scores, fresh: Scores | None
 ) -> Scored:
+    import numpy as np
+
     start = _nanoseconds(period.start)
     length = max(_nanoseconds(period.end) - start, 1)
-    blocks = (history.times[period.chosen] - start) * BLOCKS // length
+    blocks = np.minimum((history.times[period.chosen] - start) * BLOCKS // length, BLOCKS - 1)
     scores = aged(period.chosen)
     return Scored(
         start=period.start,

@@ -86,14 +86,53 @@ def draw(metric: str, period: Scored, seed: int) -> Drawn | None:
         return None
     random = np.random.default_rng(seed)
     blocks = _rows_of_blocks(period.blocks)
-    draws = np.full((2, _DRAWS), np.nan)
-    for number in range(_DRAWS):
-        rows = np.concatenate([blocks[each] for each in random.integers(0, len(blocks), len(blocks))])
-        for place, scores in enumerate((period.aged, period.fresh)):
-            if scores is not None:
-                found = measure_one(metric, period.labels[rows], scores[rows])
-                draws[place, number] = math.nan if found is None else found
-    return Drawn(period.age, len(period.labels), value, draws[0], fresh, None if fresh is None else draws[1])
+    chosen = [random.integers(0, len(blocks), len(blocks)) for _ in range(_DRAWS)]
+    draws = _draws(metric, period.labels, period.aged, blocks, chosen)
+    rival = None if period.fresh is None else _draws(metric, period.labels, period.fresh, blocks, chosen)
+    return Drawn(period.age, len(period.labels), value, draws, fresh, rival)
+
+
+def _draws(
+    metric: str,
+    labels: NDArray[np.float64],
+    scores: NDArray[np.float64],
+    blocks: Sequence[NDArray[np.int64]],
+    chosen: Sequence[NDArray[np.int64]],
+) -> NDArray[np.float64]:
+    """The metric of each draw of blocks, NaN where it is not defined."""
+    import numpy as np
+
+    losses = _row_losses(metric, labels, scores)
+    if losses is not None:  # a mean of rows needs the sums of the blocks only
+        sums = np.array([losses[rows].sum() for rows in blocks])
+        sizes = np.array([len(rows) for rows in blocks])
+        means = np.array([sums[each].sum() / sizes[each].sum() for each in chosen])
+        return np.sqrt(means) if metric == "rmse" else means
+    drawn = np.full(len(chosen), np.nan)
+    for number, each in enumerate(chosen):
+        rows = np.concatenate([blocks[block] for block in each])
+        found = measure_one(metric, labels[rows], scores[rows])
+        drawn[number] = math.nan if found is None else found
+    return drawn
+
+
+def _row_losses(
+    metric: str, labels: NDArray[np.float64], scores: NDArray[np.float64]
+) -> NDArray[np.float64] | None:
+    """What each row adds to a metric that is a mean (rmse: the square of one), None for other metrics."""
+    import numpy as np
+
+    losses: NDArray[np.float64]
+    if metric in ("brier", "rmse"):
+        losses = np.square(labels - scores)
+    elif metric == "mae":
+        losses = np.abs(labels - scores)
+    elif metric == "log_loss":
+        tiny = np.finfo(np.float64).eps  # as scikit-learn's log_loss
+        losses = -np.log(np.clip(np.where(labels > 0, scores, 1 - scores), tiny, 1 - tiny))
+    else:
+        return None
+    return losses
 
 
 def bounds(draws: NDArray[np.float64]) -> tuple[float, float] | None:
