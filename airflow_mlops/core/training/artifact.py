@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field
 
 from airflow_mlops.core.record import Record
@@ -30,11 +32,21 @@ class Signature(Record):
 
 
 class FeatureCode(Record):
-    """The module with the feature function, stored as a blob; ``function`` is the name in it."""
+    """The module with the feature function, or the SQL statement, stored as a blob.
+
+    :param function: the name of the function in the module.
+    :param language: a statement has no module of its own: its name is ``features.sql``, as in the spec.
+    """
 
     module: str
     function: str
     sha256: str
+    language: Literal["python", "sql"] = "python"
+
+    @property
+    def name(self) -> str:
+        """For people: ``module:function``, or ``features.sql``."""
+        return f"{self.module}{'.' if self.language == 'sql' else ':'}{self.function}"
 
 
 class TrainedModel(Record):

@@ -1,4 +1,4 @@
-"""The feature function: its module's source is stored with the model, and run from there.
+"""Feature code: a function, whose module's source is stored with the model and run from there, or one SQL statement.
 
 The source is compiled, never pickled, and never imported under its own name: what is trained is exactly what
 was stored, even in a process that imported an older state of the module.
@@ -12,19 +12,21 @@ import importlib.util
 import linecache
 import sys
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from airflow_mlops.core.errors import FeatureError
 from airflow_mlops.core.store import Store
 from airflow_mlops.core.store.blobs import get_bytes, put_bytes
-from airflow_mlops.core.training.artifact import FeatureCode
+from airflow_mlops.core.training.artifact import FeatureCode, InputColumn
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from airflow_mlops.spec import Features
 
 FeatureFunction = Callable[["pd.DataFrame"], "pd.DataFrame"]
 
@@ -35,16 +37,27 @@ _SITES = {"site-packages", "dist-packages"}
 
 @dataclass(frozen=True)
 class FeatureSource:
-    """The source of a module with a feature function, read but not yet stored."""
+    """The source of a module with a feature function, or a SQL statement, read but not yet stored."""
 
     module: str
     function: str
     source: bytes
+    language: Literal["python", "sql"] = "python"
 
     @property
     def name(self) -> str:
-        """``module:function``."""
-        return f"{self.module}:{self.function}"
+        """``module:function``, or ``features.sql``."""
+        return f"{self.module}{'.' if self.language == 'sql' else ':'}{self.function}"
+
+
+def source_of(features: Features) -> FeatureSource | None:
+    """The feature code that a spec names, None where the raw columns are the features.
+
+    :raises FeatureError: as :func:`read_source`; a statement is checked when it is compiled.
+    """
+    if features.sql is not None:
+        return FeatureSource("features", "sql", features.sql.encode(), "sql")
+    return read_source(features.function) if features.function else None
 
 
 def read_source(reference: str) -> FeatureSource:
@@ -62,23 +75,36 @@ def read_source(reference: str) -> FeatureSource:
 
 def store_source(store: Store, source: FeatureSource) -> FeatureCode:
     """Keep the source as a blob; the same source is stored once."""
-    return FeatureCode(module=source.module, function=source.function, sha256=put_bytes(store, source.source))
+    return FeatureCode(
+        module=source.module,
+        function=source.function,
+        sha256=put_bytes(store, source.source),
+        language=source.language,
+    )
 
 
-def rebuild(store: Store, code: FeatureCode) -> FeatureFunction:
+def rebuild(store: Store, code: FeatureCode, inputs: Sequence[InputColumn] = ()) -> FeatureFunction:
     """The feature function, compiled from its stored source.
 
+    :param inputs: the raw columns.
     :raises FeatureError: if the source fails in this environment, e.g. for a package that is not installed.
     :raises IntegrityError: if the stored source was changed.
     """
-    return compile_function(FeatureSource(code.module, code.function, get_bytes(store, code.sha256)))
+    stored = FeatureSource(code.module, code.function, get_bytes(store, code.sha256), code.language)
+    return compile_function(stored, inputs)
 
 
-def compile_function(source: FeatureSource) -> FeatureFunction:
-    """Run the source in a module of its own, which is not in ``sys.modules``, and return its function.
+def compile_function(source: FeatureSource, inputs: Sequence[InputColumn] = ()) -> FeatureFunction:
+    """Run the source in a module of its own, which is not in ``sys.modules``, and return its function; or prepare the
+    statement as one.
 
+    :param inputs: the raw columns, whose types a statement has to know.
     :raises FeatureError: if it fails, or if the function is missing or not callable.
     """
+    if source.language == "sql":
+        from airflow_mlops.core.training.sql_features import SqlFeatures
+
+        return SqlFeatures(source.source.decode(), inputs)
     filename = f"<features {source.module} {hashlib.sha256(source.source).hexdigest()[:12]}>"
     text = source.source.decode()
     # Without a modification time linecache keeps the lines, so that tracebacks show them.
@@ -116,6 +142,8 @@ def compute(function: FeatureFunction, name: str, raw: pd.DataFrame) -> pd.DataF
     index = raw.index
     try:
         features = function(raw)
+    except FeatureError:  # a statement says itself what is wrong, and where
+        raise
     except Exception as error:
         raise FeatureError(f"feature function {name} fails", given=_describe(error)) from error
     if not isinstance(features, pd.DataFrame):

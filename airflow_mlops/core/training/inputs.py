@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
 from airflow_mlops.core.data.version import Column
@@ -132,6 +132,40 @@ def _times(values: pd.Series) -> pd.Series:
         parsed = pd.to_datetime(pd.Series(texts, dtype=object), utc=True, format="ISO8601")
         values = parsed.set_axis(values.index)
     return pd.to_datetime(values, utc=True).astype("datetime64[ns, UTC]")
+
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+_MICRO = timedelta(microseconds=1)
+
+
+def micros(value: Any) -> int | None:
+    """A checked time as whole microseconds since 1970 in UTC, rounded down; None for a missing one.
+
+    Reads what :func:`rows_frame` reads, without pandas, which would take most of a request's time.
+    """
+    if value is None or _is_nan(value):
+        return None
+    if isinstance(value, str):
+        return _micros_of(value)
+    time = value if value.tzinfo else value.replace(tzinfo=timezone.utc)
+    return int((time - _EPOCH) // _MICRO)
+
+
+def _micros_of(text: str) -> int:
+    """Of an ISO 8601 time that :data:`_TIME` lets pass."""
+    clock = 16 if len(text) > 10 else 10
+    seconds = clock == 16 and text[16:17] == ":"
+    end = 19 if seconds else clock
+    whole = datetime.fromisoformat(text[:end]).replace(tzinfo=timezone.utc)
+    rest = text[end:]
+    digits = ""
+    if rest.startswith("."):
+        digits = rest[1:].split("Z")[0].split("+")[0].split("-")[0]
+        rest = rest[1 + len(digits) :]
+    offset = timedelta(0)
+    if rest not in ("", "Z"):
+        offset = timedelta(hours=int(rest[1:3]), minutes=int(rest[-2:])) * (-1 if rest[0] == "-" else 1)
+    return (whole - offset - _EPOCH) // _MICRO + int(digits[:6].ljust(6, "0"))
 
 
 class RowChecker:

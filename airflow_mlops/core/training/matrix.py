@@ -62,12 +62,7 @@ def frame_matrix(features: pd.DataFrame, signature: Signature) -> NDArray[np.flo
     """
     import numpy as np
 
-    if list(features.columns) != list(signature.features):
-        raise FeatureError(
-            "features differ from those of the training",
-            given=", ".join(map(str, features.columns))[:300],
-            expected=", ".join(signature.features)[:300],
-        )
+    require_features(tuple(features.columns), signature)
     matrix = np.empty((len(features), len(signature.features)), dtype=np.float32)
     with np.errstate(over="ignore"):  # what overflows is infinite, and refused below
         for place, name in enumerate(signature.features):
@@ -78,29 +73,41 @@ def frame_matrix(features: pd.DataFrame, signature: Signature) -> NDArray[np.flo
     return matrix
 
 
+def require_features(names: tuple[str, ...], signature: Signature) -> None:
+    """Refuse other features, or another order of them, than those of the training. :raises FeatureError: then."""
+    if names != signature.features:
+        raise FeatureError(
+            "features differ from those of the training",
+            given=", ".join(map(str, names))[:300],
+            expected=", ".join(signature.features)[:300],
+        )
+
+
 class RowEncoder:
-    """Rows of a model without a feature function, straight to the matrix: no frame. Safe for many threads.
+    """Features as plain values, straight to the matrix: no frame. Safe for many threads.
 
-    Gives the same as :func:`frame_matrix` of the rows' frame.
+    Gives the same as :func:`frame_matrix` of their frame.
 
-    :param signature: its features are its inputs.
+    :param keys: where a row has each feature: names in the rows of a request (those of the inputs, without any), or
+        places in tuples.
     """
 
-    def __init__(self, signature: Signature) -> None:
+    def __init__(self, signature: Signature, keys: Iterable[Any] | None = None) -> None:
         self._signature = signature
-        self._columns: list[tuple[str, Callable[[Any], float]]] = [
-            (column.name, _encoder(signature.categories.get(column.name))) for column in signature.inputs
+        self._columns: list[tuple[Any, Callable[[Any], float]]] = [
+            (key, _encoder(signature.categories.get(name)))
+            for name, key in zip(signature.features, keys or signature.features, strict=True)
         ]
 
-    def __call__(self, rows: Sequence[Mapping[str, Any]]) -> NDArray[np.float32]:
-        """The matrix (rows x features, float32) of checked rows.
+    def __call__(self, rows: Sequence[Mapping[str, Any]] | Sequence[Sequence[Any]]) -> NDArray[np.float32]:
+        """The matrix (rows x features, float32) of rows.
 
         :raises FeatureError: if a number is beyond float32.
         """
         import numpy as np
 
         wide = np.array(
-            [[encode(row[name]) for name, encode in self._columns] for row in rows], dtype=np.float64
+            [[encode(row[key]) for key, encode in self._columns] for row in rows], dtype=np.float64
         )
         with np.errstate(over="ignore"):
             matrix = wide.astype(np.float32)

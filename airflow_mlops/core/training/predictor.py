@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow_mlops.core.errors import RegistryError
 from airflow_mlops.core.store import Store
 from airflow_mlops.core.store.blobs import get_bytes
-from airflow_mlops.core.training.artifact import TrainedModel
+from airflow_mlops.core.training.artifact import Signature, TrainedModel
 from airflow_mlops.core.training.features import FeatureFunction, compute, rebuild
 from airflow_mlops.core.training.inputs import RowChecker, raw_frame, rows_frame
-from airflow_mlops.core.training.matrix import RowEncoder, frame_matrix
+from airflow_mlops.core.training.matrix import RowEncoder, frame_matrix, require_features
 
 if TYPE_CHECKING:
     import numpy as np
@@ -33,8 +33,8 @@ class Predictor:
         self._booster = booster
         self._function = function
         self._check = RowChecker(trained.signature)
-        self._encode = RowEncoder(trained.signature) if function is None else None
-        self._name = f"{trained.code.module}:{trained.code.function}" if trained.code else ""
+        self._values, self._encode = _row_path(trained.signature, function)
+        self._name = trained.code.name if trained.code else ""
 
     @classmethod
     def load(cls, store: Store, trained: TrainedModel) -> Predictor:
@@ -46,7 +46,8 @@ class Predictor:
         :raises RegistryError: if the model is of another framework.
         """
         booster = load_booster(trained.framework, get_bytes(store, trained.artifact), trained.model)
-        return cls(trained, booster, rebuild(store, trained.code) if trained.code else None)
+        code = trained.code
+        return cls(trained, booster, rebuild(store, code, trained.signature.inputs) if code else None)
 
     def check_rows(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """Check the rows of a request; None and NaN are missing values, which are allowed.
@@ -64,7 +65,7 @@ class Predictor:
         :raises FeatureError: if the feature function fails or breaks its contract on them.
         """
         if self._encode is not None:
-            return self._score(self._encode(rows))
+            return self._score(self._encode(rows if self._values is None else self._values(rows)))
         return self._of_raw(rows_frame(rows, self.trained.signature.inputs))
 
     def predict_frame(self, frame: pd.DataFrame) -> NDArray[np.float64]:
@@ -93,6 +94,29 @@ class Predictor:
 
     def _score(self, matrix: NDArray[np.float32]) -> NDArray[np.float64]:
         return score_matrix(self._booster, matrix)
+
+
+_Values = Callable[[Sequence[Mapping[str, Any]]], Sequence[Sequence[Any]]]
+
+
+def _row_path(
+    signature: Signature, function: FeatureFunction | None
+) -> tuple[_Values | None, RowEncoder | None]:
+    """How rows become a matrix without a frame: what computes their features, and what encodes them.
+
+    A feature function in pandas needs a frame: it has neither.
+
+    :raises FeatureError: if a statement gives other features than it did in the training.
+    """
+    from airflow_mlops.core.training.sql_features import SqlFeatures
+
+    if function is None:
+        return None, RowEncoder(signature)
+    if not isinstance(function, SqlFeatures):
+        return None, None
+    names = tuple(column.name for column in function.columns)
+    require_features(names, signature)
+    return function.values, RowEncoder(signature, range(len(names)))
 
 
 def load_booster(framework: str, artifact: bytes, model: str) -> xgboost.Booster:

@@ -20,8 +20,8 @@ from airflow_mlops.core.training.features import (
     FeatureSource,
     compile_function,
     compute,
-    read_source,
     require_row_independence,
+    source_of,
     store_source,
 )
 from airflow_mlops.core.training.inputs import input_column, raw_frame
@@ -69,8 +69,7 @@ def train(
     started = time.monotonic()
     _require_validation(spec)
     inputs = _inputs(spec, version)
-    if source is None and spec.features.function:
-        source = read_source(spec.features.function)
+    source = source or source_of(spec.features)
     parts = _split(store, spec, version, inputs)
     rows = {name: labelled_rows(frame, spec, inputs, source, name, progress) for name, frame in parts.items()}
     fitted, signature = fit_rows(spec, version, inputs, rows, trainer=trainer, progress=progress)
@@ -190,7 +189,7 @@ def labelled_rows(
     raw = raw_frame(frame[present], inputs)
     if source is None:
         return Rows(raw, labels)
-    function = compile_function(source)
+    function = compile_function(source, inputs)
     # A function may change what it is given; the check needs the rows as they were.
     features = compute(function, source.name, raw.copy())
     if part == "train":
