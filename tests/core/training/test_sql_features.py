@@ -120,7 +120,7 @@ def test_a_missing_number_is_null_and_a_time_is_in_utc() -> None:
     assert features(rows_frame([row], INPUTS)).iloc[0].tolist() == [True, 23.0]
 
 
-times = st.datetimes(datetime(1680, 1, 1), datetime(2260, 1, 1))
+times = st.datetimes(datetime.fromisoformat("1680-01-01"), datetime.fromisoformat("2260-01-01"))
 zones = st.sampled_from(["", "Z", "+00:00", "+02:00", "-0130", "+2359"])
 fractions = st.text("0123456789", min_size=0, max_size=9)
 
@@ -144,7 +144,7 @@ def test_times_of_requests_are_read_as_pandas_reads_them(
 def test_times_that_are_no_text() -> None:
     moment = datetime(2024, 5, 1, 12, tzinfo=timezone(timedelta(hours=2)))
     assert micros(moment) == micros("2024-05-01T10:00Z") == micros(pd.Timestamp(moment))
-    assert micros(datetime(2024, 5, 1, 12)) == micros("2024-05-01T12:00")
+    assert micros(datetime.fromisoformat("2024-05-01T12:00")) == micros("2024-05-01T12:00")
     assert micros(None) is micros(math.nan) is None
 
 
@@ -203,7 +203,7 @@ def test_a_statement_whose_features_have_new_names_is_not_served(
         ("SELECT amount FROM memory.main.rows", "reads another table"),
         ("DESCRIBE rows", "reads more than rows; given show ref"),
         ("WITH rows AS (SELECT 1 AS a) SELECT a FROM rows", "defines rows itself"),
-        ("SELECT ? AS p FROM rows", r"has a parameter \(line 1, column 8\)"),
+        ("SELECT ? AS p FROM rows", "has a parameter"),
         ("SELECT amount, amount FROM rows", "has amount twice"),
         ("SELECT amount, country AS Amount FROM rows", "has amount and Amount"),
         (
@@ -236,8 +236,7 @@ def test_statements_that_are_refused_before_any_row_is_read(sql: str, message: s
 def test_statements_that_fail_on_rows(sql: str, message: str) -> None:
     rows = [{**ROW, "amount": amount} for amount in (1.0, -1.0, None, -2.0)]
     with pytest.raises(FeatureError, match=message) as caught:
-        features = SqlFeatures(sql, INPUTS)
-        features(rows_frame(rows, INPUTS))
+        SqlFeatures(sql, INPUTS)(rows_frame(rows, INPUTS))
     assert "\n" not in str(caught.value)
     for some in (rows, rows[1:2]):
         with pytest.raises(FeatureError, match=message):
@@ -257,7 +256,7 @@ def test_after_a_row_that_fails_the_next_one_is_answered() -> None:
 
 def test_raw_columns_that_differ_in_case_only() -> None:
     twice = (*INPUTS, InputColumn(name="Amount", type="number"))
-    with pytest.raises(FeatureError, match="features.columns has amount and Amount"):
+    with pytest.raises(FeatureError, match=r"features\.columns has amount and Amount"):
         SqlFeatures(GOOD, twice)
 
 
