@@ -25,20 +25,24 @@ class SnapshotOperator(MlopsOperator):
 
     :param since: first event time that belongs to the version, ISO 8601; None is open. (templated)
     :param until: event time before which rows belong to the version, ISO 8601; None is open. (templated)
+    :param dataset: id of a version that is there: it is taken, and nothing is pinned anew. (templated)
     """
 
-    template_fields = (*MlopsOperator.template_fields, "since", "until")
+    template_fields = (*MlopsOperator.template_fields, "since", "until", "dataset")
 
-    def __init__(self, *, since: Any = None, until: Any = None, **kwargs: Any) -> None:
+    def __init__(self, *, since: Any = None, until: Any = None, dataset: Any = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.since = since
         self.until = until
+        self.dataset = dataset
 
     def work(self, work: Work, context: Context) -> dict[str, Any]:
         """Take the snapshot."""
         from airflow_mlops.core.data.snapshot import pin
         from airflow_mlops.core.lineage.stages import snapshot_lineage
 
+        if self.dataset:
+            return self._named(work)
         taken = pin(
             work.store,
             work.platform.data(),
@@ -50,6 +54,18 @@ class SnapshotOperator(MlopsOperator):
         self.declare(lambda: snapshot_lineage(work.platform.data_uri, taken, work.store.uri))
         self.progress(_told(taken))
         return dataset_result(taken)
+
+    def _named(self, work: Work) -> dict[str, Any]:
+        """The version that was asked for. :raises SpecError: if a window was asked for, too."""
+        if self.since or self.until:
+            raise SpecError(
+                "a dataset version has its own window",
+                given=f"dataset {self.dataset}, since {self.since}, until {self.until}",
+                expected="dataset, or since and until",
+            )
+        named = load_dataset(work, {"dataset": work.spec.name, "id": self.dataset}, self.progress)
+        self.progress(f"taken as asked: {_told(named)}")
+        return dataset_result(named)
 
 
 class ValidateOperator(MlopsOperator):

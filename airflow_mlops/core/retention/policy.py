@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from airflow_mlops.core.data.version import DatasetVersion
+from airflow_mlops.core.data.pin import Pin, pin_key
+from airflow_mlops.core.data.version import DatasetRef, DatasetVersion, Derivation
 from airflow_mlops.core.errors import StoreError
 from airflow_mlops.core.registry.deployments import DeploymentLog
 from airflow_mlops.core.registry.version import ModelVersion
@@ -24,22 +25,40 @@ _FORGETS_ITS_PARENTS = "privacy"
 
 @dataclass(frozen=True)
 class Manifest:
-    """A manifest in the store: its key, and what it says."""
+    """What the store says of a dataset version.
 
-    key: str
-    version: DatasetVersion
+    :param keys: where it says so.
+    :param data: hashes of the files that it names.
+    """
+
+    keys: tuple[str, ...]
+    ref: DatasetRef
+    created_at: datetime
+    derivation: Derivation | None = None
+    data: tuple[str, ...] = ()
 
 
-def manifests(store: Store) -> Iterator[Manifest]:
-    """All dataset versions of the store. :raises StoreError: if one can't be read."""
+def manifests(store: Store) -> tuple[Manifest, ...]:
+    """All dataset versions of the store, those too that are pinned and were never read.
+
+    :raises StoreError: if one can't be read.
+    """
+    found = {}
     for item in store.list("datasets/"):
-        yield Manifest(item.key, parse(store.read(item.key), DatasetVersion, item.key))
+        version = parse(store.read(item.key), DatasetVersion, item.key)
+        keys = (item.key, pin_key(version.name, version.id))
+        data = tuple(file.sha256 for file in version.files)
+        found[keys[1]] = Manifest(keys, version.ref, version.created_at, version.derivation, data)
+    for item in store.list("pins/"):
+        if item.key not in found:
+            pin = parse(store.read(item.key), Pin, item.key)
+            found[item.key] = Manifest((item.key,), pin.ref, pin.created_at)
+    return tuple(found.values())
 
 
 def belongs(manifest: Manifest, model: str) -> bool:
     """Whether a dataset version is one of a model, or of a data set that is joined to it."""
-    name = manifest.version.name
-    return name == model or name.startswith(f"{model}__")
+    return manifest.ref.name == model or manifest.ref.name.startswith(f"{model}__")
 
 
 def kept_models(store: Store, model: str, newest: int | None) -> dict[int, ModelVersion]:
@@ -62,11 +81,11 @@ def expendable(
 
     :param models: the kept ones.
     """
-    found = {one.version.id: one for one in manifests}
-    staying = [one.dataset.id for one in models]
-    staying += [name for name, one in found.items() if now - one.version.created_at < policy.keep]
+    found = {one.ref: one for one in manifests}
+    staying = [one.dataset for one in models]
+    staying += [ref for ref, one in found.items() if now - one.created_at < policy.keep]
     needed = _with_ancestors(staying, found)
-    return tuple(one for name, one in sorted(found.items()) if name not in needed)
+    return tuple(one for ref, one in found.items() if ref not in needed)
 
 
 def require_room(keep: timedelta, grace: timedelta) -> None:
@@ -79,15 +98,15 @@ def require_room(keep: timedelta, grace: timedelta) -> None:
         )
 
 
-def _with_ancestors(names: Iterable[str], found: dict[str, Manifest]) -> set[str]:
-    needed: set[str] = set()
-    waiting = list(names)
+def _with_ancestors(refs: Iterable[DatasetRef], found: dict[DatasetRef, Manifest]) -> set[DatasetRef]:
+    needed: set[DatasetRef] = set()
+    waiting = list(refs)
     while waiting:
-        name = waiting.pop()
-        if name in needed or name not in found:
+        ref = waiting.pop()
+        if ref in needed or ref not in found:
             continue
-        needed.add(name)
-        made = found[name].version.derivation
+        needed.add(ref)
+        made = found[ref].derivation
         if made is not None and made.kind != _FORGETS_ITS_PARENTS:
-            waiting += [parent.id for parent in made.parents]
+            waiting += made.parents
     return needed

@@ -83,20 +83,20 @@ def prune(
     if not isinstance(store, Removal):
         raise PlatformError("store can't remove anything", given=store.uri, expected="a folder or S3")
     moment = now or utc_now()
-    everything = tuple(manifests(store))
+    everything = manifests(store)
     models = kept_models(store, model, policy.models)
     goes = expendable((one for one in everything if belongs(one, model)), models.values(), policy, moment)
     progress(f"{len(goes)} dataset versions are let go; {len(models)} model versions keep theirs")
     blobs = {item.key.rpartition("/")[2]: item.size for item in store.list("blobs/")}
-    data = {file.sha256 for one in everything for file in one.version.files}
-    without = {one.key for one in goes}
+    data = {sha256 for one in everything for sha256 in one.data}
+    without = {key for one in goes for key in one.keys}
     kept = referred(store, blobs, without=without, leaves=data, progress=progress)
     before = _condemned_before(store)
     unnamed = {sha256: before.get(sha256, moment) for sha256 in blobs if sha256 not in kept}
     ripe = sorted(sha256 for sha256, since in unnamed.items() if moment - since >= policy.grace)
     if not dry_run:
-        for one in goes:
-            store.remove(one.key)
+        for key in sorted(without):
+            store.remove(key)
         # Between the first look and now a run may have named one of them.
         again = referred(store, blobs, without=without, leaves=data) if ripe else set()
         ripe = [sha256 for sha256 in ripe if sha256 not in again]
@@ -130,7 +130,7 @@ def _record(
         model=model,
         at=at,
         dry_run=dry_run,
-        datasets=tuple(f"{one.version.name}@{one.version.id}" for one in goes),
+        datasets=tuple(f"{one.ref.name}@{one.ref.id}" for one in goes),
         removed=len(ripe),
         removed_bytes=sum(blobs[sha256] for sha256 in ripe),
         condemned=condemned,

@@ -1,4 +1,4 @@
-"""What only retention may do: remove blobs and manifests that nothing refers to."""
+"""What only retention may do: remove blobs, manifests and pins that nothing refers to."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Protocol, runtime_checkable
 from airflow_mlops.core.errors import StoreError
 from airflow_mlops.core.store.base import check_key
 
-REMOVABLE = ("blobs/", "datasets/")
+REMOVABLE = ("blobs/", "datasets/", "pins/")
 
 
 @runtime_checkable
@@ -15,7 +15,7 @@ class Removal(Protocol):
     """A store that retention can prune. Logs, captures and ground truth are never removed."""
 
     def remove(self, key: str) -> None:
-        """Remove a blob or a manifest; one that is gone already is fine.
+        """Remove a blob, a manifest or a pin; one that is gone already is fine.
 
         On a versioned bucket the bytes stay as noncurrent versions until a lifecycle rule ends them.
 

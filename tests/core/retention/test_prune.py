@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from airflow_mlops.core.data.derive import derive
+from airflow_mlops.core.data.pin import Pin, pin_key
 from airflow_mlops.core.data.reading import load_version, read_batches, read_frame
 from airflow_mlops.core.data.snapshot import snapshot
 from airflow_mlops.core.data.source import FolderRoot
@@ -205,6 +206,32 @@ def test_other_models_data_stay(store: Store, tmp_path: Path) -> None:
     store.create(f"datasets/returns/{theirs.id}.json", theirs.to_bytes())
     assert prune_twice(store).removed == 0
     assert len(read_frame(store, load_version(store, "returns", theirs.id))) == 4
+
+
+def test_a_pin_goes_with_its_version_and_one_that_was_never_read_when_it_is_old(
+    store: Store, tmp_path: Path
+) -> None:
+    copied = put_bytes(store, b"rows")
+    used = pinned(store, tmp_path, 1.0)
+    model_on(store, used, "r1")
+    for name in (used.id, "unread", "read"):
+        fields = {"name": MODEL, "id": name, "format": "parquet", "root": "s3://b", "event_time": "ordered"}
+        lists = {
+            "sources": ["a"],
+            "sizes": [4],
+            "version_ids": [None],
+            "etags": ["e"],
+            "hashes": {"a": copied},
+        }
+        pin = Pin(**fields, **lists, created_at=NOW)
+        store.create(pin_key(MODEL, name), pin.to_bytes())
+    read = used.model_copy(update={"id": "read"})
+    store.create(f"datasets/{MODEL}/read.json", read.to_bytes())
+    assert prune(store, MODEL, SHORT, now=later(1)).datasets == ()
+    assert set(prune(store, MODEL, SHORT, now=later(3)).datasets) == {f"{MODEL}@read", f"{MODEL}@unread"}
+    assert [item.key for item in store.list("pins/")] == [pin_key(MODEL, used.id)]
+    prune(store, MODEL, SHORT, now=later(5))
+    assert store.exists(blob_key(copied)), "the kept pin names it"
 
 
 def test_a_manifest_that_cannot_be_read_stops_everything(store: Store, tmp_path: Path) -> None:
