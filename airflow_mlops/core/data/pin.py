@@ -14,7 +14,7 @@ from airflow_mlops.core.data.version import DatasetRef
 from airflow_mlops.core.record import Record, utc_now
 
 if TYPE_CHECKING:
-    from airflow_mlops.core.data.source_s3 import ObjectVersion
+    from airflow_mlops.core.data.object_versions import ObjectVersion
 
 _ID_DIGITS = 24
 

@@ -14,12 +14,13 @@ from airflow_mlops.core.data.event_time import Window
 from airflow_mlops.core.data.fetching import in_order, sweep_arriving, take_in
 from airflow_mlops.core.data.files import LocalFile, check_columns
 from airflow_mlops.core.data.named import check_label, check_named, named_columns
+from airflow_mlops.core.data.object_versions import NULL_VERSION, NotPinnable, ObjectVersion
 from airflow_mlops.core.data.pin import Pin, make_pin, pin_key
 from airflow_mlops.core.data.profile import Subject, count, describe, merged_schema, scan_all
 from airflow_mlops.core.data.reading import load_version
 from airflow_mlops.core.data.scan import Scan
 from airflow_mlops.core.data.source import DataRoot, FolderRoot, SourceFile
-from airflow_mlops.core.data.source_s3 import NULL_VERSION, ObjectVersion, S3Root
+from airflow_mlops.core.data.source_s3 import S3Root
 from airflow_mlops.core.data.version import DatasetVersion, dataset_key
 from airflow_mlops.core.errors import DataError, IntegrityError, KeyExists
 from airflow_mlops.core.progress import Progress, ignore
@@ -80,13 +81,12 @@ def pin(
     """
     window = Window(since, until)
     if isinstance(root, S3Root):
-        reason = root.refuses_versions()
-        if not reason:
+        try:
             objects = root.versions(spec.data.place, progress)
-            if any(one.version_id != NULL_VERSION for one in objects):
-                return _pin_objects(store, root, spec, window, objects, progress)
-            reason = "no object was written since the bucket is versioned"
-        progress(f"content is copied to the store: {reason}")
+        except NotPinnable as reason:
+            progress(f"content is copied to the store: {reason}")
+        else:
+            return _pin_objects(store, root, spec, window, objects, progress)
     return _pin_content(store, root, spec, window, progress)
 
 

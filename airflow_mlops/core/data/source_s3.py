@@ -5,35 +5,29 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import urlsplit
 
 from airflow_mlops.core.data.glob import check_path, fixed_prefix, path_matches
+from airflow_mlops.core.data.object_versions import (
+    NULL_VERSION,
+    NotPinnable,
+    ObjectVersion,
+    latest_versions,
+    require_readable,
+    require_versioning,
+)
 from airflow_mlops.core.data.source import SourceFile, nothing_matches
 from airflow_mlops.core.errors import DataError, DataMissing
 from airflow_mlops.core.progress import Progress, ignore
 
 _CHUNK = 1 << 20
 _MOST_SEEN = 20
-_LINE_EVERY = 20_000
-#: The version of an object that was written while the bucket kept no versions: it can be overwritten.
-NULL_VERSION = "null"
 _DENIED = ("AccessDenied", "AllAccessDisabled", "403")
 _PERMISSIONS = (
     "allow s3:ListBucket and s3:GetObject on the data root; for a versioned bucket also s3:GetBucketVersioning, "
     "s3:ListBucketVersions and s3:GetObjectVersion"
 )
-
-
-class ObjectVersion(NamedTuple):
-    """The latest version of one object: its path relative to the root, its size in bytes, and how S3 tells it from
-    others.
-    """
-
-    path: str
-    size: int
-    version_id: str
-    etag: str
 
 
 class S3Root:
@@ -64,8 +58,7 @@ class S3Root:
         fixed = "".join(f"{part}/" for part in fixed_prefix(parts))
         found = [one for one in self._below(fixed) if path_matches(one.path.split("/"), parts)]
         if not found:
-            there = list(self._seen(fixed)) or list(self._seen(""))
-            raise nothing_matches(self.uri, glob, there)
+            raise self._nothing(glob, fixed)
         return sorted(found, key=lambda one: one.path)
 
     def at(self, uri: str) -> S3Root:
@@ -73,36 +66,27 @@ class S3Root:
         parts = urlsplit(uri)
         return S3Root(parts.netloc, parts.path.strip("/"), self._client)
 
-    def refuses_versions(self) -> str:
-        """Why the bucket's versions can't be pinned; empty when they can.
-
-        :raises DataError: if the bucket can't be asked for another reason than that it does not answer such
-            questions, or not us.
-        """
-        from botocore.exceptions import ClientError
-
-        from airflow_mlops.core.store.s3_errors import code, status
-
-        with self._reading("its versioning"):
-            try:
-                answer = self._client.get_bucket_versioning(Bucket=self._bucket)
-            except ClientError as error:
-                if status(error) in (403, 405, 501):
-                    return f"the bucket does not say whether it is versioned ({code(error)})"
-                raise
-        return "" if answer.get("Status") in ("Enabled", "Suspended") else "the bucket is not versioned"
-
     def versions(self, glob: str, progress: Progress = ignore) -> tuple[ObjectVersion, ...]:
         """The latest versions of the objects that match, sorted by path; deleted objects are none.
 
+        :raises NotPinnable: if the bucket keeps no versions of them, or we may not list or read those.
         :raises DataError: as :meth:`list`.
         """
-        parts = check_path(glob)
+        parts, start = check_path(glob), len(self._prefix)
         fixed = "".join(f"{part}/" for part in fixed_prefix(parts))
-        found = [one for one in self._latest(fixed, progress) if path_matches(one.path.split("/"), parts)]
+        with self._reading(fixed or "its objects"):
+            require_versioning(self._client, self._bucket)
+            listed = latest_versions(self._client, self._bucket, self._prefix + fixed, progress)
+            below = (one._replace(path=one.path[start:]) for one in listed)
+            found = tuple(sorted(one for one in below if path_matches(one.path.split("/"), parts)))
+            kept = next((one for one in found if one.version_id != NULL_VERSION), None)
+            if kept:
+                require_readable(self._client, self._bucket, self._prefix + kept.path, kept.version_id)
         if not found:
-            raise nothing_matches(self.uri, glob, list(self._seen(fixed)) or list(self._seen("")))
-        return tuple(sorted(found))
+            raise self._nothing(glob, fixed)
+        if kept is None:
+            raise NotPinnable("no object was written since the bucket is versioned")
+        return found
 
     def fetch(self, path: str, to: Path, version_id: str | None = None) -> None:
         """See :meth:`DataRoot.fetch`.
@@ -127,21 +111,6 @@ class S3Root:
         version = {} if version_id is None else {"VersionId": version_id}
         return self._client.get_object(Bucket=self._bucket, Key=key, **version)["Body"]
 
-    def _latest(self, folder: str, progress: Progress) -> Iterator[ObjectVersion]:
-        start, seen = len(self._prefix), 0
-        pages = self._client.get_paginator("list_object_versions")
-        with self._reading(folder or "its objects"):
-            for page in pages.paginate(Bucket=self._bucket, Prefix=self._prefix + folder):
-                there = page.get("Versions", ())
-                for one in there:
-                    if one["IsLatest"]:
-                        yield ObjectVersion(
-                            one["Key"][start:], one["Size"], one["VersionId"], one["ETag"].strip('"')
-                        )
-                if seen // _LINE_EVERY != (seen + len(there)) // _LINE_EVERY:
-                    progress(f"listed {seen + len(there):,} object versions of {self.uri}")
-                seen += len(there)
-
     def _below(self, folder: str) -> Iterator[SourceFile]:
         start = len(self._prefix)
         with self._reading(folder or "its objects"):
@@ -150,6 +119,9 @@ class S3Root:
             ):
                 for one in page.get("Contents", ()):
                     yield SourceFile(one["Key"][start:], one["Size"])
+
+    def _nothing(self, glob: str, folder: str) -> DataError:
+        return nothing_matches(self.uri, glob, tuple(self._seen(folder)) or tuple(self._seen("")))
 
     def _seen(self, folder: str) -> Iterator[str]:
         """The first names right below a folder, for an error message."""
