@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from airflow_mlops.core.data.event_time import Window
 
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    import pyarrow as pa
     from duckdb import DuckDBPyConnection
 
 MEMORY_MB = 512
@@ -62,3 +63,12 @@ def parquet_rows(paths: Sequence[Path], event_time: str, window: Window) -> str:
     ]
     where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
     return f"SELECT * FROM read_parquet([{files}], hive_partitioning = false){where}"  # noqa: S608 (all parts are quoted)
+
+
+def stream(relation: Any, rows: int) -> Iterator[pa.RecordBatch]:
+    """What a query gives, in Arrow batches of about ``rows`` rows."""
+    # later releases of DuckDB have renamed the method, and warn of the old name
+    reader: Iterator[pa.RecordBatch] = (
+        getattr(relation, "to_arrow_reader", None) or relation.fetch_arrow_reader
+    )(rows)
+    return reader

@@ -184,6 +184,14 @@ def check_columns(wanted: dict[str, str], names: Sequence[str], where: str) -> N
     raise DataError(f"{where} lacks {', '.join(parts)}", given=f"columns {shown}")
 
 
+def typed(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
+    """The batch with the types of ``schema``. :raises pyarrow.ArrowInvalid: if a value does not fit its type."""
+    import pyarrow as pa
+
+    arrays = [_cast(batch.column(name), kind) for name, kind in zip(schema.names, schema.types, strict=True)]
+    return pa.RecordBatch.from_arrays(arrays, schema=schema)
+
+
 def _cast(values: Any, kind: pa.DataType) -> Any:
     """As Arrow casts; it knows no way from the empty strings of a CSV column to the type of nulls."""
     import pyarrow as pa

@@ -17,6 +17,7 @@ from airflow_mlops.core.data.named import check_label, check_named, named_column
 from airflow_mlops.core.data.object_versions import NULL_VERSION, NotPinnable, ObjectVersion
 from airflow_mlops.core.data.pin import Pin, make_pin, pin_key
 from airflow_mlops.core.data.profile import Subject, count, describe, merged_schema, scan_all
+from airflow_mlops.core.data.query import QueryRunner, snapshot_query
 from airflow_mlops.core.data.reading import load_version
 from airflow_mlops.core.data.scan import Scan
 from airflow_mlops.core.data.source import DataRoot, FolderRoot, SourceFile
@@ -41,6 +42,7 @@ def snapshot(
     *,
     since: datetime | None = None,
     until: datetime | None = None,
+    query: QueryRunner | None = None,
     progress: Progress = ignore,
 ) -> DatasetVersion:
     """Pin the rows of the spec's source files with ``since <= event time < until`` as a dataset version.
@@ -50,7 +52,7 @@ def snapshot(
     :raises DataError: if there is no file or no row, a column that the spec names is missing, event times are
         missing, or the files differ in their schema.
     """
-    taken = pin(store, root, spec, since=since, until=until, progress=progress)
+    taken = pin(store, root, spec, since=since, until=until, query=query, progress=progress)
     if isinstance(taken, DatasetVersion):
         return taken
     version = load_version(store, taken.name, taken.id, root=root, progress=progress)
@@ -65,6 +67,7 @@ def pin(
     *,
     since: datetime | None = None,
     until: datetime | None = None,
+    query: QueryRunner | None = None,
     progress: Progress = ignore,
 ) -> DatasetVersion | Pin:
     """Pin the source as it is now.
@@ -77,9 +80,12 @@ def pin(
     by a batch, not by the data.
 
     :param since, until: a time without a zone is taken as UTC; None is open.
+    :param query: runs the statement of a spec with ``data.query``.
     :raises DataError: as :func:`snapshot`, for what is read now.
     """
     window = Window(since, until)
+    if spec.data.format == "query":
+        return snapshot_query(store, query, spec, window, progress)
     if isinstance(root, S3Root):
         try:
             objects = root.versions(spec.data.place, progress)

@@ -72,6 +72,13 @@ class Derivation(Record):
     note: str
 
 
+class QueryRef(Record):
+    """The SQL query whose rows were stored, and the Airflow connection that it ran on."""
+
+    connection: str
+    sql: str
+
+
 @dataclass(frozen=True)
 class _Source:
     """Where a version is read from: no part of the record, and not compared with it."""
@@ -87,6 +94,7 @@ class DatasetVersion(Record):
     :param rows: rows in the window.
     :param since, until: the window of event time that belongs to it (since <= t < until), None is open.
     :param root: URI below which the objects lie that are pinned by their ``version_id``, None if there are none.
+    :param query: where its rows came from, None for files.
     :param derivation: how it was made of other versions, None for a snapshot.
     """
 
@@ -103,6 +111,7 @@ class DatasetVersion(Record):
     until: datetime | None = None
     created_at: datetime
     root: str | None = None
+    query: QueryRef | None = None
     derivation: Derivation | None = None
     _source: _Source = PrivateAttr(default_factory=_Source)
 

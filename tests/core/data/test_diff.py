@@ -23,7 +23,8 @@ from tests.core.flights import sample, spec
 
 def _frame(rows: int = 6, **columns: Any) -> pd.DataFrame:
     times = pd.date_range("2013-01-01", periods=rows, freq="h", tz="UTC")
-    return pd.DataFrame({"id": range(rows), "at": times, "x": np.arange(rows) * 1.5, "y": [0, 1] * (rows // 2), **columns})  # fmt: skip
+    numbers = {"id": range(rows), "x": np.arange(rows) * 1.5, "y": [0, 1] * (rows // 2)}
+    return pd.DataFrame({"at": times, **numbers, **columns})
 
 
 class Versions:
@@ -92,7 +93,12 @@ def test_the_schema(versions: Versions) -> None:
     assert [(one.name, one.type_a, one.type_b) for one in found.retyped] == [("id", "int64", "string")]
     assert found.rows.same == 60, "a number is the text that it is written as"
     lines = "\n".join(diff_lines(found))
-    for part in ("columns added: came, fresh", "columns removed: went, gone", "perhaps renamed: went -> came", "type of id: int64 -> string"):  # fmt: skip
+    for part in (
+        "columns added: came, fresh",
+        "columns removed: went, gone",
+        "perhaps renamed: went -> came",
+        "type of id: int64 -> string",
+    ):
         assert part in lines
 
 
