@@ -48,11 +48,10 @@ def document(
     """A whole picture on a ground of the page's colour.
 
     :param description: what it shows, in words, for who can't see it.
-    :param alone: with the style sheet of :func:`dark`, and at its own size. Without, it is as wide as the page that it
-        stands in, which has the style sheet once for all pictures.
+    :param alone: with the style sheet of :func:`dark`; without, the page that it stands in has it, once for all
+        pictures.
     """
-    size = f'width="{width}" height="{height}" ' if alone else ""
-    box = f'role="img" {size}viewBox="0 0 {width} {height}"'
+    box = f'role="img" width="{width}" height="{height}" viewBox="0 0 {width} {height}"'
     return "\n".join(
         [
             f'<svg xmlns="http://www.w3.org/2000/svg" {box} font-family="{FONT}">',
