@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from airflow_mlops.core.errors import PlatformError
 
 if TYPE_CHECKING:
+    from airflow_mlops.core.data.query import QueryRunner
     from airflow_mlops.core.data.source import DataRoot
     from airflow_mlops.core.serving.base import Endpoint
     from airflow_mlops.core.store import Store
@@ -30,6 +31,7 @@ class Platform:
     :param token: bearer token of the endpoint; never printed.
     :param trainer: where training runs.
     :param s3: makes a boto3 S3 client; called only when a URI is on S3.
+    :param query: runs SQL on a named connection, for specs with ``data.query``.
     """
 
     store_uri: str
@@ -38,6 +40,7 @@ class Platform:
     token: str | None = field(default=None, repr=False)
     trainer: str = "local"
     s3: Callable[[], Any] | None = field(default=None, repr=False, compare=False)
+    query: QueryRunner | None = field(default=None, repr=False, compare=False)
 
     @classmethod
     def local(cls, home: Path) -> Platform:
@@ -52,6 +55,7 @@ class Platform:
         home: Path,
         token: str | None = None,
         s3: Callable[[], Any] | None = None,
+        query: QueryRunner | None = None,
     ) -> Platform:
         """A platform from the fields of an ``mlops`` connection; what is not given is local, below ``home``.
 
@@ -78,6 +82,7 @@ class Platform:
             token=token,
             trainer=trainer,
             s3=s3,
+            query=query,
         )
 
     def store(self) -> Store:

@@ -80,6 +80,10 @@ class DataMissing(DataError):
     """A file or an object of the source data is not there."""
 
 
+class SourceUnavailable(DataError):
+    """Where the data come from can't be reached now; a later try may succeed."""
+
+
 class ValidationFailed(MlopsError):
     """The data failed an expectation with severity ``fail``."""
 

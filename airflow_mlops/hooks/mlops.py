@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from airflow.sdk.configuration import conf
 from airflow.sdk.exceptions import AirflowNotFoundException
 
 from airflow_mlops.core.errors import MlopsError, PlatformError
+from airflow_mlops.hooks.query import run_on_connection
 from airflow_mlops.platform import Platform
 
 
@@ -41,7 +43,7 @@ class MlopsHook(BaseHook):
         except AirflowNotFoundException:
             if self.mlops_conn_id != self.default_conn_name:
                 raise
-            return Platform.local(home())
+            return replace(Platform.local(home()), query=run_on_connection)
         fields = self._fields(connection)
         aws_conn_id = fields.get("aws_conn_id")
         return Platform.from_fields(
@@ -49,6 +51,7 @@ class MlopsHook(BaseHook):
             home=home(),
             token=connection.password or None,
             s3=(lambda: s3_client(aws_conn_id)) if aws_conn_id else None,
+            query=run_on_connection,
         )
 
     def _fields(self, connection: Any) -> dict[str, Any]:

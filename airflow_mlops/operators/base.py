@@ -11,7 +11,7 @@ from airflow.sdk import BaseOperator
 from airflow.sdk.configuration import conf
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
-from airflow_mlops.core.errors import EndpointError, MlopsError, StoreError, UnsafeStore
+from airflow_mlops.core.errors import EndpointError, MlopsError, SourceUnavailable, StoreError, UnsafeStore
 from airflow_mlops.hooks.mlops import MlopsHook
 from airflow_mlops.operators.openlineage import LineageMixin
 from airflow_mlops.spec import ModelSpec
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 #: XCom key under which a task that refuses says why; it stays when the task fails.
 REFUSAL = "refusal"
 #: Errors that may be gone at the next try; all others are final.
-TRANSIENT = (EndpointError, StoreError)
+TRANSIENT = (EndpointError, SourceUnavailable, StoreError)
 
 
 @dataclass(frozen=True)

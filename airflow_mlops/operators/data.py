@@ -49,6 +49,7 @@ class SnapshotOperator(MlopsOperator):
             work.spec,
             since=_time("since", self.since),
             until=_time("until", self.until),
+            query=work.platform.query,
             progress=self.progress,
         )
         self.declare(lambda: snapshot_lineage(work.platform.data_uri, taken, work.store.uri))

@@ -11,7 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from airflow_mlops.core.errors import DataError, MlopsError
+from airflow_mlops.core.errors import DataError, MlopsError, SourceUnavailable
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -47,10 +47,16 @@ def run_query(
     :param connect: opens a new PEP 249 connection.
     :param name: names the connection in messages.
     :param secrets: texts that must not stand in a message.
-    :raises DataError: if the database refuses, or a column has no name, one that stands twice, or mixed types.
+    :raises SourceUnavailable: if the database can't be reached.
+    :raises DataError: if it refuses, or a column has no name, one that stands twice, or mixed types.
     """
     what = f"query on {name}"
-    with _told(what, secrets), closing(connect()) as connection, closing(_cursor(connection)) as cursor:
+    with _told(
+        SourceUnavailable, f"{what}: no connection to the database", "correct the connection", secrets
+    ):
+        opened = connect()
+    refused = _told(DataError, f"{what} failed", "correct data.query", secrets)
+    with refused, closing(opened) as connection, closing(_cursor(connection)) as cursor:
         cursor.execute(sql)
         rows, start = cursor.fetchmany(_FIRST_ROWS), 0
         # some drivers know the columns only after the first rows were fetched
@@ -63,7 +69,7 @@ def run_query(
 
 
 @contextmanager
-def _told(what: str, secrets: Sequence[str]) -> Iterator[None]:
+def _told(kind: type[DataError], problem: str, remedy: str, secrets: Sequence[str]) -> Iterator[None]:
     """Turns what a driver raises into one line without secrets."""
     try:
         yield
@@ -73,9 +79,7 @@ def _told(what: str, secrets: Sequence[str]) -> Iterator[None]:
         text = " ".join(str(error).split())
         for secret in sorted(filter(None, secrets), key=len, reverse=True):
             text = text.replace(secret, "***")
-        raise DataError(
-            f"{what} failed", given=f"{type(error).__name__}: {text[:300]}", remedy="correct data.query"
-        ) from None
+        raise kind(problem, given=f"{type(error).__name__}: {text[:300]}", remedy=remedy) from None
 
 
 def _cursor(connection: Any) -> Any:
