@@ -107,7 +107,8 @@ def test_no_secret_stands_in_a_message(connect: Connect, caplog: pytest.LogCaptu
     with caplog.at_level(logging.DEBUG), pytest.raises(DataError) as caught:
         list(run_on_connection("warehouse", "SELECT 1"))
     assert str(caught.value) == (
-        "query on warehouse failed; given OperationalError: no access for ada:***; correct data.query"
+        "query on warehouse: no connection to the database; given OperationalError: no access for ada:***; "
+        "correct the connection"
     )
     for secret in ("s3cret", "t0k3n-42"):
         assert secret not in caplog.text

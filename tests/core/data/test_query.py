@@ -23,7 +23,7 @@ from airflow_mlops.core.data.reading import load_version, read_frame
 from airflow_mlops.core.data.snapshot import snapshot
 from airflow_mlops.core.data.source import FolderRoot
 from airflow_mlops.core.data.version import DatasetVersion
-from airflow_mlops.core.errors import DataError, PlatformError
+from airflow_mlops.core.errors import DataError, PlatformError, SourceUnavailable
 from airflow_mlops.core.store import Store
 from airflow_mlops.spec import ModelSpec
 from tests.core.flights import sample, spec
@@ -256,10 +256,11 @@ def test_secrets_stand_in_no_message() -> None:
     def refused() -> Any:
         raise ConnectionError("could not connect as ada with s3cret to\ndb.example")
 
-    with pytest.raises(DataError) as caught:
+    with pytest.raises(SourceUnavailable) as caught:
         list(run_query(refused, "SELECT 1", "db", secrets=["s3cret"]))
-    assert str(caught.value).startswith(
-        "query on db failed; given ConnectionError: could not connect as ada with *** to db"
+    assert str(caught.value) == (
+        "query on db: no connection to the database; given ConnectionError: could not connect as ada with *** "
+        "to db.example; correct the connection"
     )
     assert caught.value.__cause__ is None
 
