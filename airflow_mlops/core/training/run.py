@@ -68,7 +68,7 @@ def train(
     """
     started = time.monotonic()
     _require_validation(spec)
-    inputs = _inputs(spec, version)
+    inputs = inputs_of(spec, version)
     source = source or source_of(spec.features)
     parts = _split(store, spec, version, inputs)
     rows = {name: labelled_rows(frame, spec, inputs, source, name, progress) for name, frame in parts.items()}
@@ -128,7 +128,11 @@ def _require_validation(spec: ModelSpec) -> None:
         )
 
 
-def _inputs(spec: ModelSpec, version: DatasetVersion) -> tuple[InputColumn, ...]:
+def inputs_of(spec: ModelSpec, version: DatasetVersion) -> tuple[InputColumn, ...]:
+    """The raw columns of the spec and what a request must carry for them.
+
+    :raises DataError: if the version lacks a column that the spec names, or the label is among the raw columns.
+    """
     columns = {column.name: column for column in version.columns}
     wanted = {
         "features.columns": spec.features.columns,
