@@ -5,18 +5,54 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from airflow_mlops.core.validation.suite import Planned
+from airflow_mlops.core.data.reading import Rows, read_rows
+from airflow_mlops.core.data.version import DatasetVersion
+from airflow_mlops.core.store.base import Store
+from airflow_mlops.core.validation.found import PARTIAL, Found
+from airflow_mlops.core.validation.suite import Planned, columns_to_read, for_frame
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
     import pandas as pd
 
 _MARK = "airflow_mlops_number"
 #: A few unexpected values as examples, and all rows by their index.
 _RESULT_FORMAT = {
     "result_format": "COMPLETE",
-    "partial_unexpected_count": 50,
+    "partial_unexpected_count": PARTIAL,
     "return_unexpected_index_query": False,
 }
+
+
+#: Files and rows.
+Places = tuple["npt.NDArray[np.int64]", "npt.NDArray[np.int64]"]
+
+
+def judge_in_memory(
+    store: Store, version: DatasetVersion, planned: Sequence[Planned]
+) -> list[tuple[Found, Places]]:
+    """What Great Expectations finds on the rows of a version, and the places of the rows that broke what failed.
+
+    Only the columns that the expectations look at are read.
+    """
+    built = [for_frame(one, version) for one in planned]
+    rows = read_rows(store, version, columns_to_read(built, version))
+    return [_found(raw, rows) for raw in run_expectations(rows.frame, built)]
+
+
+def _found(raw: Any, rows: Rows) -> tuple[Found, Places]:
+    """A result without the lists of rows, and these rows. What failed says which rows are bad."""
+    import numpy as np
+
+    result = dict(raw.result or {})
+    listed = result.pop("unexpected_index_list", None) or ()
+    result.pop("partial_unexpected_index_list", None)
+    result.pop("partial_unexpected_counts", None)
+    bad = np.unique(np.asarray([] if raw.success else listed, dtype=np.int64))
+    file, row = rows.file[bad].astype(np.int64), rows.row[bad]
+    first = tuple(zip(file[:PARTIAL].tolist(), row[:PARTIAL].tolist(), strict=True))
+    return Found(bool(raw.success), result, dict(raw.exception_info or {}), first), (file, row)
 
 
 def run_expectations(frame: pd.DataFrame, planned: Sequence[Planned]) -> list[Any]:

@@ -7,25 +7,31 @@ from collections.abc import Sequence
 from airflow_mlops.core.validation.result import ExpectationResult, ValidationResult
 
 NOTHING_TESTED = (
-    "warning: nothing was tested, because the spec has no expectation; "
+    "warning: nothing was tested, because the spec has no expectation and no check; "
     "data is tested before it is used: give validation.expectations or validation.suite"
 )
 _SHOWN = 5
 
 
 def summary(results: Sequence[ExpectationResult], rows: int) -> str:
-    """How many expectations held, in words."""
+    """How many expectations and checks held, in words."""
     if not results:
         return NOTHING_TESTED
     failed = [one for one in results if not one.success]
-    severe = sum(one.severity == "fail" for one in failed)
-    told = f"{len(results) - len(failed)} of {len(results)} expectations hold on {rows:,} rows"
-    return f"{told}, {severe} failed, {len(failed) - severe} warned" if failed else told
+    checks = sum(one.type.startswith("check_") for one in results)
+    words = ["expectations"] * (checks < len(results)) + ["checks"] * (checks > 0)
+    told = f"{len(results) - len(failed)} of {len(results)} {' and '.join(words)} hold on {rows:,} rows"
+    if not failed:
+        return told
+    severe = sum(one.stops for one in failed)
+    drops = sum(one.severity == "drop" and not one.stops for one in failed)
+    dropping = f", {drops} dropped rows" if drops else ""
+    return f"{told}, {severe} failed, {len(failed) - severe - drops} warned{dropping}"
 
 
 def explain(result: ValidationResult) -> str:
     """One line: which expectation failed on which column, how many of how many, examples, the quarantine."""
-    where = f"{result.dataset.name}@{result.dataset.id}"
+    where = f"{result.tested.name}@{result.tested.id}"
     parts = [f"{where}: {result.reason}"]
     failures = result.failures
     parts += [f"{one.severity}: {one.name}: {one.reason}" for one in failures[:_SHOWN]]
@@ -33,4 +39,8 @@ def explain(result: ValidationResult) -> str:
         parts.append(f"and {len(failures) - _SHOWN} more")
     if result.quarantine:
         parts.append(f"{result.quarantined_rows:,} rows are in quarantine (blob {result.quarantine[:12]})")
+    if result.dataset != result.tested:
+        parts.append(
+            f"goes on without {result.dropped_rows:,} rows as {result.dataset.name}@{result.dataset.id}"
+        )
     return " | ".join(parts)

@@ -1,74 +1,75 @@
-"""From a result of Great Expectations to a record and the rows that are bad."""
+"""From what an expectation found to its record, in words."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
 
-from airflow_mlops.core.validation.plain import shown
+from airflow_mlops.core.data.version import DatasetVersion
+from airflow_mlops.core.validation.found import Found
+from airflow_mlops.core.validation.mask import Masking
+from airflow_mlops.core.validation.plain import plain, shown
 from airflow_mlops.core.validation.result import ExpectationResult
 from airflow_mlops.core.validation.suite import Planned
 
-if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
-
 _EXAMPLES = 5
+#: Where a result holds values of the data.
+_VALUES = ("partial_unexpected_list", "partial_missing_list", "observed_value")
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """What an expectation found, and the positions of the rows that broke it, rising; none unless it
-    failed.
-    """
+def masked(planned: Planned, found: Found, masking: Masking) -> Found:
+    """The same with no value of a sensitive column in it: all that is told of a result passes here."""
+    if not masking.hides(planned.columns):
+        return found
 
-    result: ExpectationResult
-    bad: npt.NDArray[np.int64]
+    def hide(value: Any) -> Any:
+        if isinstance(value, (list, tuple)):
+            return [hide(one) for one in value]
+        return None if plain(value) is None else masking.shown(planned.columns, value)
+
+    result = {name: hide(value) if name in _VALUES else value for name, value in found.result.items()}
+    raised = _exception(found.exception_info)
+    info = {"raised_exception": True, "exception_message": "its message holds values"} if raised else {}
+    return replace(found, result=result, exception_info=info)
 
 
-def read_outcome(
-    planned: Planned, raw: Any, kinds: Mapping[str, str], place: Callable[[int], str]
-) -> Outcome:
-    """Read one result. An expectation that could not be evaluated has failed: what was not tested does not
+def read_outcome(planned: Planned, found: Found, version: DatasetVersion) -> ExpectationResult:
+    """The record of a result. An expectation that could not be evaluated has failed: what was not tested does not
     pass.
-
-    :param raw: GX's result; the list of unexpected rows is taken out of it.
-    :param kinds: the type of each column.
-    :param place: names the row at a position.
     """
-    import numpy as np
-
-    found = raw.result or {}
-    listed = found.pop("unexpected_index_list", None) or ()
-    found.pop("partial_unexpected_index_list", None)
-    bad = np.unique(np.asarray([] if raw.success else listed, dtype=np.int64))
+    result = found.result
     examples: tuple[str, ...]
-    problem = _exception(raw.exception_info or {})
-    counted = problem is None and None not in (found.get("unexpected_count"), found.get("element_count"))
-    share = found.get("unexpected_percent") if counted else None
+    problem = _exception(found.exception_info)
+    counted = problem is None and None not in (result.get("unexpected_count"), result.get("element_count"))
+    share = result.get("unexpected_percent") if counted else None
     if problem is not None:
+        kinds = {column.name: column.type for column in version.columns}
         kind = ", ".join(f"{name} is {kinds[name]}" for name in planned.columns if name in kinds)
         examples = ()
         reason = f"could not be evaluated: {problem}" + (f" ({kind})" if kind else "")
     elif counted:
-        examples = _examples(found, bad, place)
-        reason = _counted(planned, found, examples)
+        examples = _distinct(result) or _places(found, version)
+        reason = _counted(planned, result, examples)
     else:
-        examples = _observations(found)
-        reason = _observed(planned, bool(raw.success), found, examples)
-    result = ExpectationResult(
+        examples = _observations(result)
+        reason = _observed(planned, found.success, result, examples)
+    return ExpectationResult(
         type=planned.type,
         column=", ".join(planned.columns) or None,
         severity=planned.severity,
-        success=bool(raw.success),
-        unexpected_count=int(found["unexpected_count"]) if counted else None,
+        success=found.success,
+        unexpected_count=int(result["unexpected_count"]) if counted else None,
         unexpected_share=float(share) / 100 if share is not None else None,
-        element_count=int(found["element_count"]) if counted else None,
+        element_count=int(result["element_count"]) if counted else None,
         examples=examples,
         reason=reason,
     )
-    return Outcome(result, bad)
+
+
+def _places(found: Found, version: DatasetVersion) -> tuple[str, ...]:
+    """Where values are missing: the rows in which they are."""
+    return tuple(f"{version.files[file].source} row {row}" for file, row in found.first[:_EXAMPLES])
 
 
 def _exception(info: Mapping[str, Any]) -> str | None:
@@ -77,13 +78,6 @@ def _exception(info: Mapping[str, Any]) -> str | None:
         if one.get("raised_exception"):
             return " ".join(str(one.get("exception_message")).split())[:200]
     return None
-
-
-def _examples(
-    found: Mapping[str, Any], bad: npt.NDArray[np.int64], place: Callable[[int], str]
-) -> tuple[str, ...]:
-    """Distinct unexpected values; where values are missing, the rows in which they are."""
-    return _distinct(found) or tuple(place(int(position)) for position in bad[:_EXAMPLES])
 
 
 def _distinct(found: Mapping[str, Any]) -> tuple[str, ...]:

@@ -2,94 +2,132 @@
 
 from __future__ import annotations
 
-import json
 import time
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING
 
-from airflow_mlops.core.data.reading import read_rows
 from airflow_mlops.core.data.source import DataRoot
-from airflow_mlops.core.data.version import DatasetRef, DatasetVersion
+from airflow_mlops.core.data.version import DatasetVersion
 from airflow_mlops.core.progress import Progress, ignore
+from airflow_mlops.core.record import utc_now
 from airflow_mlops.core.store.base import Store
 from airflow_mlops.core.store.blobs import put_bytes
-from airflow_mlops.core.validation.engine import run_expectations
+from airflow_mlops.core.validation.details import details_of
+from airflow_mlops.core.validation.dropping import without
 from airflow_mlops.core.validation.explain import explain, summary
-from airflow_mlops.core.validation.outcome import Outcome, read_outcome
-from airflow_mlops.core.validation.plain import plain
-from airflow_mlops.core.validation.quarantine import quarantine
-from airflow_mlops.core.validation.result import ValidationResult
-from airflow_mlops.core.validation.suite import Planned, bind, columns_to_read, plan
+from airflow_mlops.core.validation.judging import Tested, judge_all
+from airflow_mlops.core.validation.mask import Masking
+from airflow_mlops.core.validation.outcome import masked, read_outcome
+from airflow_mlops.core.validation.result import ExpectationResult, ValidationResult
+from airflow_mlops.core.validation.suite import bind, plan
 
 if TYPE_CHECKING:
-    from airflow_mlops.spec import ModelSpec
+    from airflow_mlops.spec import ModelSpec, Validation
 
 __all__ = ["explain", "validate"]
 
+_SHOW_ALL = Masking()
+
+
+@dataclass(frozen=True)
+class _Judged:
+    """The expectations' part of a result."""
+
+    results: tuple[ExpectationResult, ...] = ()
+    tested: Tested = field(default_factory=Tested)
+    details: str | None = None
+
 
 def validate(
-    store: Store, root: DataRoot, spec: ModelSpec, version: DatasetVersion, *, progress: Progress = ignore
+    store: Store,
+    root: DataRoot,
+    spec: ModelSpec,
+    version: DatasetVersion,
+    *,
+    previous: DatasetVersion | None = None,
+    now: datetime | None = None,
+    masking: Masking = _SHOW_ALL,
+    by: str = "validate",
+    progress: Progress = ignore,
 ) -> ValidationResult:
-    """Test a dataset version by the expectations of the spec.
+    """Test a dataset version by the expectations and the checks of the spec.
 
-    A failed expectation is a result, not an error. Rows that break it go to quarantine, the version stays as
-    it is. Only the columns that the expectations look at are read.
+    A failure is a result, not an error. Rows that break an expectation go to quarantine, the version stays as it is;
+    where rows are to be dropped and nothing stops the run, a version without them is made, and the result names it.
+    The expectations that DuckDB provably judges alike run as one query over the Parquet files, the others in Great
+    Expectations, which reads only the columns that they look at.
 
+    :param previous: the version before, which checks compare with; None for the first.
+    :param now: the time of the checks.
+    :param masking: which columns' values must not be shown.
+    :param by: who asked for it.
     :raises SpecError: for an unknown expectation, a wrong argument or an unknown column, before data is read.
-    :raises DataError: if the suite file can't be read.
-    :raises PlatformError: if Great Expectations is not installed.
+    :raises DataError: if the suite file can't be read, or every row would be dropped.
+    :raises PlatformError: if Great Expectations is needed and not installed.
     """
     start = time.perf_counter()
-    planned = bind(plan(root, spec.validation), version)
-    outcomes: list[Outcome] = []
-    details = aside = None
-    count = 0
-    if planned:
-        progress(f"reading {version.rows:,} rows of {version.name}@{version.id}")
-        rows = read_rows(store, version, columns_to_read(planned, version))
-        progress(f"testing {len(planned)} expectations on {version.rows:,} rows")
-        found = run_expectations(rows.frame, planned)
-        kinds = {column.name: column.type for column in version.columns}
-
-        def place(position: int) -> str:
-            return f"{version.files[rows.file[position]].source} row {rows.row[position]}"
-
-        outcomes = [read_outcome(one, raw, kinds, place) for one, raw in zip(planned, found, strict=True)]
-        aside, count = quarantine(store, version, rows, outcomes)
-        details = put_bytes(store, _details(version, planned, found))
-    results = tuple(outcome.result for outcome in outcomes)
-    return ValidationResult(
-        dataset=DatasetRef(name=version.name, id=version.id),
-        success=not any(one.severity == "fail" and not one.success for one in results),
+    judged = _judge(store, root, spec.validation, version, masking, progress)
+    results = (*judged.results, *_checked(store, spec, version, previous, now))
+    success = not any(one.stops for one in results)
+    tested, goes_on = judged.tested, version
+    if success and tested.dropped.rows:
+        progress(f"{tested.dropped.rows:,} rows are dropped")
+        goes_on = without(store, version, tested.dropped, tested.quarantine, by)
+    result = ValidationResult(
+        dataset=goes_on.ref,
+        tested=version.ref,
+        success=success,
         rows=version.rows,
         expectations=results,
         reason=summary(results, version.rows),
-        quarantine=aside,
-        quarantined_rows=count,
-        details=details,
+        quarantine=tested.quarantine,
+        quarantined_rows=tested.rows,
+        dropped_rows=version.rows - goes_on.rows,
+        details=judged.details,
         seconds=time.perf_counter() - start,
     )
+    return _documented(store, version, result)
 
 
-def _details(version: DatasetVersion, planned: Sequence[Planned], found: Sequence[Any]) -> bytes:
-    """GX's full results as JSON; rows are named in the quarantine, not here."""
-    from importlib.metadata import version as installed
+def _judge(
+    store: Store,
+    root: DataRoot,
+    asked: Validation,
+    version: DatasetVersion,
+    masking: Masking,
+    progress: Progress,
+) -> _Judged:
+    planned = bind(plan(root, asked), version)
+    if not planned:
+        return _Judged()
+    tested = judge_all(store, version, planned, in_memory=asked.engine == "gx", progress=progress)
+    shown = [masked(one, found, masking) for one, found in zip(planned, tested.found, strict=True)]
+    results = tuple(read_outcome(one, found, version) for one, found in zip(planned, shown, strict=True))
+    details = put_bytes(store, details_of(version, planned, shown, tested.in_memory))
+    return _Judged(results, tested, details)
 
-    results = [
-        {
-            "type": one.type,
-            "place": one.place,
-            "severity": one.severity,
-            "kwargs": raw.expectation_config.kwargs,
-            "success": bool(raw.success),
-            "result": raw.result,
-            "exception": raw.exception_info,
-        }
-        for one, raw in zip(planned, found, strict=True)
-    ]
-    full = {
-        "dataset": {"name": version.name, "id": version.id},
-        "great_expectations": installed("great-expectations"),
-        "results": results,
-    }
-    return json.dumps(plain(full), sort_keys=True, allow_nan=False).encode()
+
+def _checked(
+    store: Store,
+    spec: ModelSpec,
+    version: DatasetVersion,
+    previous: DatasetVersion | None,
+    now: datetime | None,
+) -> tuple[ExpectationResult, ...]:
+    """What the checks of the version as a whole say; their module is needed only where the spec asks for one."""
+    asked = spec.validation
+    if not any((asked.freshness, asked.volume, asked.contract, asked.drift, asked.unique)):
+        return ()
+    from airflow_mlops.core.validation.checks import run_checks
+
+    return run_checks(store, spec, version, previous, now or utc_now())
+
+
+def _documented(store: Store, version: DatasetVersion, result: ValidationResult) -> ValidationResult:
+    """The result with its page, where there is something to show."""
+    from airflow_mlops.core.validation.page import page_of
+
+    if not result.expectations:
+        return result
+    return result.model_copy(update={"docs": put_bytes(store, page_of(version, result).encode())})

@@ -1,6 +1,7 @@
 """Which expectations to test: a suite file of Great Expectations 1.x, the short list of the spec, or both.
 
-Everything that can be wrong with an expectation is found here, before any data is read.
+Everything that can be wrong with an expectation is found here, before any data is read. Great Expectations is imported
+only for expectations that :mod:`~airflow_mlops.core.validation.known` does not recognise.
 """
 
 from __future__ import annotations
@@ -14,59 +15,59 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_mlops.core.data.source import DataRoot
 from airflow_mlops.core.data.version import DatasetVersion
-from airflow_mlops.core.errors import PlatformError, SpecError
-from airflow_mlops.core.validation.result import Severity
+from airflow_mlops.core.errors import SpecError
+from airflow_mlops.core.validation.gx_build import NOT_ARGUMENTS, build
+from airflow_mlops.core.validation.known import level_of, recognise
+from airflow_mlops.core.validation.result import Severity, named
 
 if TYPE_CHECKING:
     from airflow_mlops.spec import Validation
 
 _COLUMN_FIELDS = ("column", "column_A", "column_B", "column_list")
 _ROW_COUNTS = ("expect_table_row_count_to_equal", "expect_table_row_count_to_be_between")
-#: Fields that GX gives every expectation and that are ours to set, or that say nothing about the data.
-_NOT_ARGUMENTS = frozenset(
-    {
-        "batch_id",
-        "catch_exceptions",
-        "description",
-        "id",
-        "meta",
-        "notes",
-        "rendered_content",
-        "result_format",
-        "severity",
-        "windows",
-    }
-)
+_ROW_CLASSES = {"ColumnMapExpectation", "ColumnPairMapExpectation", "MulticolumnMapExpectation"}
 _SEVERITY: dict[str, Severity] = {"critical": "fail", "warning": "warn", "info": "warn"}
-_GX_SEVERITY = {"fail": "critical", "warn": "warning"}
+_GX_SEVERITY = {"fail": "critical", "warn": "warning", "drop": "critical"}
 
 
 @dataclass(frozen=True)
 class Planned:
     """One expectation that is to be tested.
 
-    :param expectation: the object of Great Expectations.
+    :param type: its name in snake case.
+    :param given: its arguments as they were written.
+    :param fields: what GX stores beside them: severity, notes, description.
+    :param read: the arguments of a recognised expectation as GX would hold them; None for one that only GX knows.
+    :param expectation: the object of Great Expectations, once it was needed.
     :param place: where it was written, for error messages.
     """
 
-    expectation: Any
+    type: str
+    given: Mapping[str, Any]
+    fields: Mapping[str, Any]
     severity: Severity
     place: str
-
-    @property
-    def type(self) -> str:
-        """Its name in snake case."""
-        return str(self.expectation.expectation_type)
+    read: Mapping[str, Any] | None = None
+    expectation: Any = None
 
     @property
     def columns(self) -> tuple[str, ...]:
         """The columns whose values it judges; empty for one that judges the table."""
+        if self.expectation is not None:
+            known = {name: getattr(self.expectation, name, None) for name in self.expectation.domain_keys}
+        else:
+            judges_table = level_of(self.type) == "table" and self.type != "expect_column_to_exist"
+            known = {} if judges_table else dict(self.read or {})
         named: list[str] = []
         for field in _COLUMN_FIELDS:
-            if field in self.expectation.domain_keys:
-                value = getattr(self.expectation, field)
-                named += [value] if isinstance(value, str) else value
+            value = known.get(field)
+            named += [value] if isinstance(value, str) else value or ()
         return tuple(named)
+
+    @property
+    def name(self) -> str:
+        """``type on column``, for logs and reasons."""
+        return named(self.type, ", ".join(self.columns))
 
     @property
     def row_condition(self) -> Any:
@@ -76,33 +77,53 @@ class Planned:
     @property
     def arguments(self) -> dict[str, Any]:
         """What was asked of the values: its own arguments that were set, without the columns."""
-        ours = _NOT_ARGUMENTS | set(_COLUMN_FIELDS if self.columns else ())
-        return {
-            name: value
-            for name, value in self.expectation.dict(exclude_unset=True).items()
-            if name not in ours
-        }
+        if self.expectation is not None:
+            all_of_them = self.expectation.dict(exclude_unset=True)
+        else:
+            all_of_them = dict(self.read or {})
+        ours = NOT_ARGUMENTS | set(_COLUMN_FIELDS if self.columns else ())
+        return {name: value for name, value in all_of_them.items() if name not in ours}
+
+    @property
+    def judges_rows(self) -> bool:
+        """Whether it says of each row if it is good."""
+        if self.expectation is None:
+            return level_of(self.type) == "row"
+        return not _ROW_CLASSES.isdisjoint(one.__name__ for one in type(self.expectation).__mro__)
+
+    def built(self) -> Planned:
+        """The same with its object of Great Expectations. :raises SpecError, PlatformError: as GX's own."""
+        if self.expectation is not None:
+            return self
+        return replace(self, expectation=build(self.place, self.type, self.given, self.fields))
 
 
 def plan(root: DataRoot, validation: Validation) -> tuple[Planned, ...]:
     """The expectations of the suite file, then those of the short list.
 
-    :raises SpecError: for an unknown expectation or a wrong argument (naming it and close matches), or a file
-        that is no suite.
+    :raises SpecError: for an unknown expectation or a wrong argument (naming it and close matches), a file that is
+        no suite, or rows that are to be dropped by an expectation that judges no rows.
     :raises DataError: if the suite file can't be read.
-    :raises PlatformError: if Great Expectations is not installed.
+    :raises PlatformError: if Great Expectations is needed and not installed.
     """
     entries = list(_of_file(root, validation.suite)) if validation.suite else []
+    planned = [_planned(*entry) for entry in entries]
     for number, one in enumerate(validation.expectations):
         fields = {"severity": _GX_SEVERITY[one.severity]}
-        entries.append((f"validation.expectations.{number}", one.type, one.arguments, fields))
-    return tuple(_build(*entry) for entry in entries)
+        place = f"validation.expectations.{number}"
+        listed = replace(_planned(place, one.type, one.arguments, fields), severity=one.severity)
+        planned.append(listed)
+        if one.severity == "drop" and not listed.judges_rows:
+            raise SpecError(
+                f"{place}: {one.type} judges no single row, so it can't say which rows to drop",
+                given="severity drop",
+                expected="fail or warn",
+            )
+    return tuple(planned)
 
 
 def bind(planned: Sequence[Planned], version: DatasetVersion) -> tuple[Planned, ...]:
-    """The same expectations, fitted to the columns of a version.
-
-    Limits in time get the column's zone: both are UTC, but pandas compares no aware time with a naive one.
+    """The same expectations, checked against the columns of a version.
 
     :raises SpecError: if an expectation names a column that the version does not have.
     """
@@ -116,7 +137,24 @@ def bind(planned: Sequence[Planned], version: DatasetVersion) -> tuple[Planned, 
                 given=", ".join(missing),
                 expected=f"close: {', '.join(near)}" if near else f"one of {', '.join(list(kinds)[:30])}",
             )
-    return tuple(_with_zone(one, kinds) for one in planned)
+    return tuple(planned)
+
+
+def for_frame(one: Planned, version: DatasetVersion) -> Planned:
+    """An expectation for Great Expectations on a frame of a version.
+
+    Limits in time get the column's zone: both are UTC, but pandas compares no aware time with a naive one.
+    """
+    built = one.built()
+    kinds = {column.name: column.type for column in version.columns}
+    kind = kinds.get(getattr(built.expectation, "column", None) or "", "")
+    if not kind.startswith(("timestamp", "date")):
+        return built
+    limits = {name: getattr(built.expectation, name, None) for name in ("min_value", "max_value")}
+    changed = {
+        name: moment_of(value, "tz=" in kind) for name, value in limits.items() if isinstance(value, date)
+    }
+    return replace(built, expectation=built.expectation.copy(update=changed)) if changed else built
 
 
 def columns_to_read(planned: Sequence[Planned], version: DatasetVersion) -> list[str] | None:
@@ -127,6 +165,14 @@ def columns_to_read(planned: Sequence[Planned], version: DatasetVersion) -> list
             return None
         wanted.update(one.columns)
     return [column.name for column in version.columns if column.name in wanted]
+
+
+def moment_of(limit: date, aware: bool) -> datetime:
+    """A limit as a time in UTC, with or without its zone; a date is its midnight, no zone is UTC."""
+    moment = limit if isinstance(limit, datetime) else datetime.combine(limit, time())
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
+    moment = moment.astimezone(timezone.utc)
+    return moment if aware else moment.replace(tzinfo=None)
 
 
 def _of_file(root: DataRoot, path: str) -> Iterator[tuple[str, str, dict[str, Any], dict[str, Any]]]:
@@ -152,82 +198,18 @@ def _of_file(root: DataRoot, path: str) -> Iterator[tuple[str, str, dict[str, An
                 expected='{"type": "expect_...", "kwargs": {...}}',
                 remedy="a suite of a 0.x release (expectation_type) has to be saved again by GX 1.x",
             )
-        arguments = {name: value for name, value in arguments.items() if name not in _NOT_ARGUMENTS}
+        arguments = {name: value for name, value in arguments.items() if name not in NOT_ARGUMENTS}
         fields = {name: entry[name] for name in ("severity", "notes", "description") if entry.get(name)}
         yield where, kind, arguments, fields
 
 
-def _build(place: str, kind: str, arguments: Mapping[str, Any], fields: Mapping[str, Any]) -> Planned:
-    cls = _class_of(kind, place)
-    allowed = sorted(set(cls.__fields__) - _NOT_ARGUMENTS)
-    for name in arguments:
-        if name not in allowed:
-            near = get_close_matches(name, allowed, n=2)
-            raise SpecError(
-                f"{place}: {kind} has no argument {name}",
-                expected=f"close: {', '.join(near)}" if near else ", ".join(allowed),
-            )
-    from great_expectations.compatibility.pydantic import ValidationError
-
-    try:
-        expectation = cls(**arguments, **fields)
-    except (ValidationError, TypeError, ValueError) as error:
-        raise SpecError(f"{place}: {kind} is wrong: {_one_line(error)}", given=_shown(arguments)) from None
-    return Planned(expectation, _SEVERITY[expectation.severity.value], place)
-
-
-def _class_of(kind: str, place: str) -> Any:
-    try:
-        import great_expectations  # noqa: F401 - fills the registry
-        from great_expectations.expectations.registry import (
-            get_expectation_impl,
-            list_registered_expectation_implementations,
-        )
-    except ImportError:
-        raise PlatformError(
-            "expectations need Great Expectations 1.x", remedy="pip install 'airflow-mlops[gx]'"
-        ) from None
-    known = list_registered_expectation_implementations()
-    if kind not in known:
-        near = get_close_matches(kind, known, n=3)
-        raise SpecError(
-            f"{place}: expectation {kind} is unknown",
-            expected=f"close: {', '.join(near)}"
-            if near
-            else "the name of an expectation of Great Expectations 1.x",
-        )
-    return get_expectation_impl(kind)
-
-
-def _one_line(error: Exception) -> str:
-    """GX's own report without its repetitions: a field of several types says why it fits none of them."""
-    messages: dict[str, list[str]] = {}
-    for one in error.errors() if hasattr(error, "errors") else ():
-        place = ".".join(str(part) for part in one["loc"] if part != "__root__")
-        messages.setdefault(place, []).append(one["msg"])
-    if not messages:
-        return " ".join(str(error).split())
-    parts = [f"{place}: {' or '.join(told[:2])}" if place else told[0] for place, told in messages.items()]
-    return " | ".join(" ".join(part.split()) for part in parts)
-
-
-def _shown(arguments: Mapping[str, Any]) -> str:
-    return ", ".join(f"{name}={value!r}" for name, value in arguments.items())[:200]
-
-
-def _with_zone(one: Planned, kinds: Mapping[str, str]) -> Planned:
-    kind = kinds.get(getattr(one.expectation, "column", None) or "", "")
-    if not kind.startswith(("timestamp", "date")):
-        return one
-    limits = {name: getattr(one.expectation, name, None) for name in ("min_value", "max_value")}
-    changed = {
-        name: _in_zone(value, "tz=" in kind) for name, value in limits.items() if isinstance(value, date)
-    }
-    return replace(one, expectation=one.expectation.copy(update=changed)) if changed else one
-
-
-def _in_zone(limit: date, aware: bool) -> datetime:
-    moment = limit if isinstance(limit, datetime) else datetime.combine(limit, time())
-    moment = moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
-    moment = moment.astimezone(timezone.utc)
-    return moment if aware else moment.replace(tzinfo=None)
+def _planned(place: str, kind: str, arguments: Mapping[str, Any], fields: Mapping[str, Any]) -> Planned:
+    severity = fields.get("severity", "critical")
+    plain = all(isinstance(value, str) for value in fields.values()) and severity in _SEVERITY
+    read = recognise(kind, arguments) if plain else None
+    if read is not None:
+        return Planned(kind, arguments, fields, _SEVERITY[severity], place, read)
+    expectation = build(place, kind, arguments, fields)
+    return Planned(
+        kind, arguments, fields, _SEVERITY[expectation.severity.value], place, expectation=expectation
+    )

@@ -112,6 +112,7 @@ def verdict() -> Verdict:
 def validation_result() -> ValidationResult:
     return ValidationResult(
         dataset=DatasetRef(name="flight_delay", id="d" * 64),
+        tested=DatasetRef(name="flight_delay", id="d" * 64),
         success=False,
         rows=20,
         expectations=(

@@ -34,8 +34,8 @@ CARRIER = {
 }
 
 
-def _spec(*expectations: dict[str, Any], suite: str | None = None) -> Any:
-    return spec(validation={"expectations": expectations, "suite": suite})
+def _spec(*expectations: dict[str, Any], **fields: Any) -> Any:
+    return spec(validation={"expectations": expectations, **fields})
 
 
 def _broken(frame: pd.DataFrame) -> pd.DataFrame:
@@ -47,11 +47,9 @@ def _broken(frame: pd.DataFrame) -> pd.DataFrame:
     return frame
 
 
-def _run(
-    store: Store, data: Path, *expectations: dict[str, Any], suite: str | None = None
-) -> ValidationResult:
+def _run(store: Store, data: Path, *expectations: dict[str, Any], **fields: Any) -> ValidationResult:
     version = snapshot(store, FolderRoot(data), spec())
-    return validate(store, FolderRoot(data), _spec(*expectations, suite=suite), version)
+    return validate(store, FolderRoot(data), _spec(*expectations, **fields), version)
 
 
 def _quarantined(store: Store, result: ValidationResult) -> pd.DataFrame:
@@ -236,15 +234,15 @@ def test_a_suite_file_of_great_expectations_and_its_severity(data: Path, store: 
 def test_only_the_columns_that_are_looked_at_are_read(
     data: Path, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from airflow_mlops.core.validation import run
+    from airflow_mlops.core.validation import engine
 
     seen: list[Any] = []
-    real = run.read_rows
+    real = engine.read_rows
     monkeypatch.setattr(
-        run, "read_rows", lambda store, version, names: seen.append(names) or real(store, version, names)
+        engine, "read_rows", lambda store, version, names: seen.append(names) or real(store, version, names)
     )
     write_months(data, range(1, 2))
-    _run(store, data, DISTANCE, HOUR)
+    _run(store, data, DISTANCE, HOUR, engine="gx")
     assert seen == [["distance", "hour", "time_hour"]]
 
 
@@ -255,7 +253,7 @@ def test_an_unknown_column_is_one_line_before_data_is_read(
 
     write_months(data, range(1, 2))
     version = snapshot(store, FolderRoot(data), spec())
-    monkeypatch.setattr(run, "read_rows", lambda *_: pytest.fail("data was read"))
+    monkeypatch.setattr(run, "judge_all", lambda *_, **__: pytest.fail("data was read"))
     keys = {item.key for item in store.list("")}
     with pytest.raises(
         SpecError, match=r"validation\.expectations\.1: .*given distanse; expected close: distance"
