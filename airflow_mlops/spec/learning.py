@@ -16,7 +16,7 @@ class Leakage(Section):
     """Which features predict too well to be true, or change when the future is cut off."""
 
     max_auc: float = Field(
-        0.95,
+        0.85,
         gt=0.5,
         le=1,
         description="A single feature that ranks labels better than this knows the outcome.",

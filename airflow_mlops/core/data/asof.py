@@ -15,7 +15,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from airflow_mlops.core.data.event_time import time_type
-from airflow_mlops.core.data.reading import read_batches
+from airflow_mlops.core.data.reading import local_files, read_batches, schema_of
 from airflow_mlops.core.data.version import DatasetVersion
 from airflow_mlops.core.errors import DataError
 from airflow_mlops.core.store.base import Store
@@ -115,13 +115,14 @@ def _load(
 
     names = list(dict.fromkeys(columns))
     batches = read_batches(store, version, list(dict.fromkeys([event_time, *names])))
-    first = next(batches)
-    types = {name: first.schema.field(name).type for name in names}
+    first = next(batches, None)
+    whole = first.schema if first is not None else schema_of(version, local_files(store, version))
+    types = {name: whole.field(name).type for name in names}
     schema = pa.schema(
         [("n", pa.int64()), ("t", pa.int64()), *((f"c{i}", types[name]) for i, name in enumerate(names))]
     )
     reader = pa.RecordBatchReader.from_batches(
-        schema, _numbered(chain([first], batches), event_time, names, schema)
+        schema, _numbered(chain([first] if first else [], batches), event_time, names, schema)
     )
     connection.register("arriving", reader)
     connection.execute(f"CREATE TABLE {table} AS SELECT * FROM arriving")
