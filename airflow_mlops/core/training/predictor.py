@@ -11,7 +11,7 @@ from airflow_mlops.core.store.blobs import get_bytes
 from airflow_mlops.core.training.artifact import Signature, TrainedModel
 from airflow_mlops.core.training.features import FeatureFunction, compute, rebuild
 from airflow_mlops.core.training.inputs import RowChecker, raw_frame, rows_frame
-from airflow_mlops.core.training.matrix import RowEncoder, frame_matrix, require_features
+from airflow_mlops.core.training.matrix import RowEncoder, feature_types, frame_matrix, require_features
 
 if TYPE_CHECKING:
     import numpy as np
@@ -64,9 +64,17 @@ class Predictor:
 
         :raises FeatureError: if the feature function fails or breaks its contract on them.
         """
+        return self._score(self.matrix(rows))
+
+    def matrix(self, rows: Sequence[Mapping[str, Any]]) -> NDArray[np.float32]:
+        """What the model sees of checked rows of a request: rows x features, NaN for missing."""
         if self._encode is not None:
-            return self._score(self._encode(rows if self._values is None else self._values(rows)))
-        return self._of_raw(rows_frame(rows, self.trained.signature.inputs))
+            return self._encode(rows if self._values is None else self._values(rows))
+        return frame_matrix(self.features(rows), self.trained.signature)
+
+    def matrix_of_frame(self, frame: pd.DataFrame) -> NDArray[np.float32]:
+        """What the model sees of a frame with (at least) the raw columns, as in the training."""
+        return frame_matrix(self.frame_features(frame), self.trained.signature)
 
     def predict_frame(self, frame: pd.DataFrame) -> NDArray[np.float64]:
         """One prediction per row of a frame with (at least) the raw columns.
@@ -74,7 +82,7 @@ class Predictor:
         :raises DataError: if a column is missing or of another type.
         :raises FeatureError: as :meth:`predict`.
         """
-        return self._of_raw(raw_frame(frame, self.trained.signature.inputs))
+        return self._score(self.matrix_of_frame(frame))
 
     def frame_features(self, frame: pd.DataFrame) -> pd.DataFrame:
         """The features of the rows of a frame with (at least) the raw columns, as :meth:`predict_frame` computes
@@ -86,11 +94,43 @@ class Predictor:
         """The features of checked rows, as :meth:`predict` computes them."""
         return self._features(rows_frame(rows, self.trained.signature.inputs))
 
+    def contributions(self, frame: pd.DataFrame) -> NDArray[np.float64]:
+        """What each feature adds to the margin of each row (SHAP): rows x (features + 1), the last one the bias.
+
+        The margin is the sum of a row: the log odds of a binary prediction, or the prediction of a regression.
+
+        :param frame: rows with (at least) the raw columns.
+        :raises DataError, FeatureError: as :meth:`predict_frame`.
+        """
+        import numpy as np
+        import xgboost
+
+        signature = self.trained.signature
+        features = self._features(raw_frame(frame, signature.inputs))
+        matrix = xgboost.DMatrix(
+            frame_matrix(features, signature),
+            feature_names=list(signature.features),
+            feature_types=feature_types(signature),
+            enable_categorical=True,
+            nthread=1,
+        )
+        return np.asarray(self._booster.predict(matrix, pred_contribs=True), dtype=np.float64)
+
+    def gains(self) -> dict[str, float]:
+        """How much all splits on a feature improved the training loss; features without a split are left out.
+
+        Empty for a linear booster, which has no splits.
+        """
+        import xgboost
+
+        try:
+            found = self._booster.get_score(importance_type="total_gain")
+        except xgboost.core.XGBoostError:
+            return {}
+        return {name: float(gain) for name, gain in found.items() if isinstance(gain, (int, float))}
+
     def _features(self, raw: pd.DataFrame) -> pd.DataFrame:
         return raw if self._function is None else compute(self._function, self._name, raw)
-
-    def _of_raw(self, raw: pd.DataFrame) -> NDArray[np.float64]:
-        return self._score(frame_matrix(self._features(raw), self.trained.signature))
 
     def _score(self, matrix: NDArray[np.float32]) -> NDArray[np.float64]:
         return score_matrix(self._booster, matrix)
