@@ -177,19 +177,39 @@ def retraining_interval(metric: str, drawn: Sequence[Drawn], tolerance: float) -
         if np.isfinite(curve).all()
     ]
     crossed = float(np.mean(np.isfinite(draws))) if draws else 0.0
+    alone = _alone(metric, known, tolerance)
     if math.isfinite(point) and crossed >= _SURE:
         low, high = np.quantile(np.array(draws), (0.025, 0.975), method="closest_observation")
         latest = float(high) if math.isfinite(high) else None
-        return Interval(point, float(low), latest, _aged(metric, point, float(low), latest, tolerance))
-    return Interval(None, None, None, _not_aged(metric, known, values, crossed, tolerance))
+        return Interval(
+            point, float(low), latest, _aged(metric, point, float(low), latest, tolerance) + alone
+        )
+    return Interval(None, None, None, _not_aged(metric, known, values, crossed, tolerance) + alone)
 
 
 def _aged(metric: str, days: float, low: float, latest: float | None, tolerance: float) -> str:
     to = f"to {latest:.0f}" if latest is not None else "to beyond the data"
     return (
         f"{metric} is {tolerance:.3g} worse (relative) than that of a fresh model after {days:.0f} days "
-        f"(95 % interval: {low:.0f} {to}): retrain at least that often"
+        f"(95 % interval: {low:.0f} {to})"
     )
+
+
+def _alone(metric: str, known: Sequence[Drawn], tolerance: float) -> str:
+    """What single periods say: where they contradict one another, a season is at work rather than age."""
+    import numpy as np
+
+    found = [(one.age, bounds(np.array(_shares(metric, one)))) for one in known[1:]]
+    worse = [age for age, both in found if both and both[0] > tolerance]
+    better = [age for age, both in found if both and both[1] < 0]
+    told = []
+    if worse:
+        told.append(
+            f"{len(worse)} of {len(found)} surely worse by more than that, the first at {worse[0]:.0f} days"
+        )
+    if better:
+        told.append(f"{len(better)} surely better than fresh, the first at {better[0]:.0f} days")
+    return f"; periods taken alone: {'; '.join(told)}" if told else ""
 
 
 def _not_aged(

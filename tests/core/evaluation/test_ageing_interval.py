@@ -58,6 +58,14 @@ def test_one_bad_month_that_goes_away_is_no_ageing() -> None:
     assert "at most 4.00% worse than a fresh model, at 30 days" in found.reason
 
 
+def test_periods_that_contradict_one_another_are_named() -> None:
+    found = retraining_interval("log_loss", curve(0.0, 0.06, -0.05, 0.0, 0.04), 0.02)
+    assert found.reason.endswith(
+        "; periods taken alone: 2 of 4 surely worse by more than that, the first at 30 days; "
+        "1 surely better than fresh, the first at 60 days"
+    )
+
+
 def test_a_curve_below_the_tolerance_suggests_nothing() -> None:
     found = retraining_interval("log_loss", curve(0.0, 0.001, 0.002, 0.004, noise=0.001), 0.02)
     assert (found.days, found.earliest, found.latest) == (None, None, None)
