@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_mlops.core.data.event_time import check_time_type, time_type, to_utc
 from airflow_mlops.core.data.jsonl import jsonl_batches, jsonl_schema
+from airflow_mlops.core.data.table_part import TablePart, part_batches
 from airflow_mlops.core.errors import DataError
 
 if TYPE_CHECKING:
@@ -26,17 +27,33 @@ TEXT_FORMATS = ("csv", "jsonl")
 
 @dataclass(frozen=True)
 class LocalFile:
-    """One data file on this machine; ``source`` is its name in error messages and in the manifest."""
+    """One data file on this machine; ``source`` is its name in error messages and in the manifest.
+
+    :param part: what a table says of its file, None for a file that stands for itself.
+    """
 
     source: str
     path: Path
     format: str
+    part: TablePart | None = None
+
+    @property
+    def content(self) -> str:
+        """What stands for its rows in the name of a copy: blobs are named by their hash."""
+        return self.part.content if self.part else self.path.name
+
+    @property
+    def is_plain_parquet(self) -> bool:
+        """Whether an engine that reads the Parquet file finds just its rows."""
+        return self.part.is_plain if self.part else self.format == "parquet"
 
 
 def column_names(file: LocalFile) -> list[str]:
     """The names of the columns. :raises DataError: if the file can't be read, or a name stands twice."""
     with readable(file):
-        if file.format == "parquet":
+        if file.part:
+            names = list(file.part.schema.names)
+        elif file.format == "parquet":
             import pyarrow.parquet as pq
 
             names = list(pq.read_schema(file.path).names)
@@ -54,7 +71,7 @@ def column_names(file: LocalFile) -> list[str]:
 
 
 def file_schema(file: LocalFile, event_time: str) -> pa.Schema:
-    """The schema of a Parquet or JSON lines file as it is read: see :func:`as_read`.
+    """The schema of a file that has one of its own, as it is read: see :func:`as_read`.
 
     Of Parquet the footer is read, of JSON lines the whole file.
 
@@ -64,8 +81,12 @@ def file_schema(file: LocalFile, event_time: str) -> pa.Schema:
     import pyarrow.parquet as pq
 
     with readable(file):
-        is_json = file.format == "jsonl"
-        schema = jsonl_schema(file.path, file.source) if is_json else pq.read_schema(file.path)
+        if file.part:
+            schema = file.part.schema
+        elif file.format == "jsonl":
+            schema = jsonl_schema(file.path, file.source)
+        else:
+            schema = pq.read_schema(file.path)
     if event_time in schema.names:
         check_time_type(schema.field(event_time).type, event_time, file.source)
     return pa.schema([(field.name, as_read(field.type, field.name == event_time)) for field in schema])
@@ -160,6 +181,9 @@ def raw_batches(
         import pyarrow.parquet as pq
 
         rows = max(1024, min(_MOST_ROWS, _MOST_CELLS // max(1, len(columns))))
+        if file.part:
+            yield from part_batches(file.path, file.part, columns, rows)
+            return
         with pq.ParquetFile(file.path) as parquet:
             for batch in parquet.iter_batches(batch_size=rows, columns=list(columns)):
                 yield batch.select(list(columns))

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from airflow_mlops.core.data.fetching import blob_cache, cached, fetch_object
+from airflow_mlops.core.data.in_place import file_in_place
 from airflow_mlops.core.data.pin import Pin, PinnedObject
 from airflow_mlops.core.data.source import DataRoot
 from airflow_mlops.core.data.source_s3 import S3Root
@@ -25,7 +26,7 @@ def pinned_file(store: Store, version: DatasetVersion, file: DataFile) -> Path:
     """
     what = f"{file.source} of dataset version {version.name}@{version.id}"
     if file.version_id is None:
-        return _of_store(store, file.sha256, what)
+        return file_in_place(version, file) if version.table else _of_store(store, file.sha256, what)
     if there := cached(file.sha256):
         return there
     root = bucket_of(version.source_root, version.root or "", what)

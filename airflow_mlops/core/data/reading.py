@@ -24,6 +24,7 @@ from airflow_mlops.core.data.files import (
 from airflow_mlops.core.data.pin import Pin, pin_key
 from airflow_mlops.core.data.pinned import pinned_file
 from airflow_mlops.core.data.source import DataRoot
+from airflow_mlops.core.data.table_part import part_of
 from airflow_mlops.core.data.version import DataFile, DatasetVersion, dataset_key
 from airflow_mlops.core.errors import DataError
 from airflow_mlops.core.progress import Progress, ignore
@@ -161,7 +162,7 @@ def local_parquet(store: Store, version: DatasetVersion) -> tuple[Path, ...]:
     schema = schema_of(version, files)
     paths = []
     for local in files:
-        as_it_is = local.format == "parquet" and pq.read_schema(local.path).remove_metadata().equals(schema)
+        as_it_is = local.is_plain_parquet and pq.read_schema(local.path).remove_metadata().equals(schema)
         paths.append(local.path if as_it_is else as_parquet(local, schema, version.event_time))
     return tuple(paths)
 
@@ -181,7 +182,7 @@ def as_parquet(local: LocalFile, schema: pa.Schema, event_time: str) -> Path:
 
     from airflow_mlops.core.data.landing import landing
 
-    told = hashlib.sha256(f"{local.path.name} {event_time} {schema.to_string()}".encode()).hexdigest()
+    told = hashlib.sha256(f"{local.content} {event_time} {schema.to_string()}".encode()).hexdigest()
     path = blob_cache().parent / "parquet" / f"{told}.parquet"
     if not path.is_file():
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -256,7 +257,8 @@ def schema_of(version: DatasetVersion, files: Sequence[LocalFile]) -> pa.Schema:
 
 def _local(store: Store, version: DatasetVersion, file: DataFile) -> LocalFile:
     """A pinned file on this machine. :raises KeyMissing, IntegrityError: naming the file."""
-    return LocalFile(file.source, pinned_file(store, version, file), version.format)
+    part = part_of(store, version.table, file) if version.table else None
+    return LocalFile(file.source, pinned_file(store, version, file), version.format, part)
 
 
 def _to_pandas(table: Any) -> pd.DataFrame:

@@ -10,6 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from airflow_mlops.core.data.delta import snapshot_table
 from airflow_mlops.core.data.event_time import Window
 from airflow_mlops.core.data.fetching import in_order, sweep_arriving, take_in
 from airflow_mlops.core.data.files import LocalFile, check_columns
@@ -86,6 +87,8 @@ def pin(
     window = Window(since, until)
     if spec.data.format == "query":
         return snapshot_query(store, query, spec, window, progress)
+    if spec.data.format == "delta":
+        return snapshot_table(store, root, spec, window, progress)
     if isinstance(root, S3Root):
         try:
             objects = root.versions(spec.data.place, progress)

@@ -61,6 +61,11 @@ class S3Root:
             raise self._nothing(glob, fixed)
         return sorted(found, key=lambda one: one.path)
 
+    @property
+    def client(self) -> Any:
+        """The boto3 client that it reads with."""
+        return self._client
+
     def at(self, uri: str) -> S3Root:
         """The root at another URI of S3, with the same client."""
         parts = urlsplit(uri)

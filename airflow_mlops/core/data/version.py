@@ -20,6 +20,8 @@ class DataFile(Record):
     :param source: where the snapshot found it, relative to the data root.
     :param sha256: hash of its bytes; without a ``version_id`` they lie in the store as a blob of this hash.
     :param rows: all its rows, also those outside of the version's window.
+    :param partition: values of the columns that stand in the log of a table and not in the file, as text.
+    :param deleted: hash of a blob that says which rows of a table's file are deleted, as packed bits.
     :param version_id: S3's version of the object ``source`` below the version's ``root``, where the bytes lie.
     """
 
@@ -28,6 +30,8 @@ class DataFile(Record):
     size: int
     rows: int
     version_id: str | None = None
+    partition: dict[str, str | None] | None = None
+    deleted: str | None = None
 
 
 class Column(Record):
@@ -79,6 +83,21 @@ class QueryRef(Record):
     sql: str
 
 
+class TableRef(Record):
+    """The version of a Delta Lake table whose files were pinned where they lie.
+
+    :param folder: where the table lies below the version's ``root``.
+    :param id: the table's own id.
+    :param version: the number of its version.
+    :param columns: its Arrow schema, serialized, in base64.
+    """
+
+    folder: str
+    id: str
+    version: int
+    columns: str
+
+
 @dataclass(frozen=True)
 class _Source:
     """Where a version is read from: no part of the record, and not compared with it."""
@@ -95,6 +114,7 @@ class DatasetVersion(Record):
     :param since, until: the window of event time that belongs to it (since <= t < until), None is open.
     :param root: URI below which the objects lie that are pinned by their ``version_id``, None if there are none.
     :param query: where its rows came from, None for files.
+    :param table: the table whose files it pins, which are read in place.
     :param derivation: how it was made of other versions, None for a snapshot.
     """
 
@@ -112,6 +132,7 @@ class DatasetVersion(Record):
     created_at: datetime
     root: str | None = None
     query: QueryRef | None = None
+    table: TableRef | None = None
     derivation: Derivation | None = None
     _source: _Source = PrivateAttr(default_factory=_Source)
 
