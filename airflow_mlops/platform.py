@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from airflow_mlops.core.store import Store
 
 DEFAULT_ENDPOINT = "http://127.0.0.1:8765"
-FIELDS = ("store", "data", "aws_conn_id", "endpoint", "trainer")
+FIELDS = ("store", "data", "aws_conn_id", "endpoint", "trainer", "privacy_secret")
 TRAINERS = ("local",)
 
 
@@ -30,6 +30,7 @@ class Platform:
     :param endpoint_url: base URL of the local endpoint server.
     :param token: bearer token of the endpoint; never printed.
     :param trainer: where training runs.
+    :param privacy_secret: key of the hashes of sensitive values; never printed.
     :param s3: makes a boto3 S3 client; called only when a URI is on S3.
     :param query: runs SQL on a named connection, for specs with ``data.query``.
     """
@@ -39,6 +40,7 @@ class Platform:
     endpoint_url: str = DEFAULT_ENDPOINT
     token: str | None = field(default=None, repr=False)
     trainer: str = "local"
+    privacy_secret: str | None = field(default=None, repr=False)
     s3: Callable[[], Any] | None = field(default=None, repr=False, compare=False)
     query: QueryRunner | None = field(default=None, repr=False, compare=False)
 
@@ -81,6 +83,7 @@ class Platform:
             endpoint_url=_address(given.get("endpoint", DEFAULT_ENDPOINT)),
             token=token,
             trainer=trainer,
+            privacy_secret=given.get("privacy_secret"),
             s3=s3,
             query=query,
         )

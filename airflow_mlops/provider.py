@@ -47,6 +47,7 @@ def _connection_type() -> dict[str, Any]:
                 "aws_conn_id": "aws_default",
                 "endpoint": "http://127.0.0.1:8765",
                 "trainer": "local",
+                "privacy_secret": "output of: openssl rand -hex 32",
             },
         },
         "conn-fields": {
@@ -68,6 +69,12 @@ def _connection_type() -> dict[str, Any]:
                 "label": "Trainer",
                 "description": "Where training runs.",
                 "schema": {"type": ["string", "null"], "enum": ["local", None]},
+            },
+            "privacy_secret": {
+                "label": "Hash key",
+                "description": "Secret key of the hashes that replace sensitive values: 16 signs or more, drawn by "
+                "chance. Another key gives other hashes.",
+                "schema": {"type": ["string", "null"], "format": "password"},
             },
         },
     }

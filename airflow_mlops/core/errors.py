@@ -88,6 +88,10 @@ class ValidationFailed(MlopsError):
     """The data failed an expectation with severity ``fail``."""
 
 
+class SensitiveDataFound(ValidationFailed):
+    """The data hold personal data that the spec wants blocked; its text shows examples masked only."""
+
+
 class FeatureError(MlopsError):
     """The feature function is missing, fails, or returns something other than promised."""
 

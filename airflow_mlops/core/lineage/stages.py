@@ -54,6 +54,20 @@ def snapshot_lineage(data_uri: str, version: DatasetVersion | Pin, store_uri: st
     return ol.Lineage(inputs=inputs, outputs=[ol.written(name, facets, outputStatistics=statistics)])
 
 
+def derive_lineage(parent: DatasetVersion, version: DatasetVersion, store_uri: str) -> Lineage:
+    """A dataset version -> the one that was made of it; nothing is written where they are the same."""
+    from airflow_mlops.core.lineage import datasets as ol
+
+    size, files = sum(one.size for one in version.files), len(version.files)
+    made = ol.written(
+        dataset_name(version.name),
+        ol.version_facets(version, store_uri),
+        outputStatistics=ol.rows_written(version.rows, size, files),
+    )
+    outputs = [] if version.id == parent.id else [made]
+    return ol.Lineage(inputs=[ol.version_read(parent, store_uri)], outputs=outputs)
+
+
 def validate_lineage(version: DatasetVersion, result: ValidationResult, store_uri: str) -> Lineage:
     """A dataset version -> what the expectations said of it, and the rows in quarantine."""
     from airflow_mlops.core.lineage import assertions
