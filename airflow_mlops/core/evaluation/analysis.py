@@ -14,6 +14,8 @@ class WeakSlice(Record):
     :param loss: mean loss per row in the slice (log loss, or squared error); ``elsewhere`` on all other rows.
     :param low: lower confidence bound of ``loss - elsewhere``, simultaneous over all slices that were looked at.
     :param p_value: corrected for the search.
+    :param expected: mean loss in the slice if its scores were true probabilities; near ``loss`` the outcomes there are
+        hard to tell, far below it the model is wrong there. None for a regression.
     :param gate: one line of YAML that makes it a gate.
     """
 
@@ -24,6 +26,7 @@ class WeakSlice(Record):
     low: float
     p_value: float
     gate: str
+    expected: float | None = None
 
 
 class SliceSearchResult(Record):

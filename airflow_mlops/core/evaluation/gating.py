@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from airflow_mlops.core.errors import SpecError
+from airflow_mlops.core.evaluation.conditions import parse_slice
 from airflow_mlops.core.evaluation.metrics import known_metrics
-from airflow_mlops.core.gates import Gate, GateResult, Outcome
+from airflow_mlops.core.evaluation.search import searched_columns
+from airflow_mlops.core.gates import FAIRNESS, Gate, GateResult, Outcome
+
+if TYPE_CHECKING:
+    from airflow_mlops.spec import Evaluation
 
 #: Fewer rows than this say nothing about a slice.
 MIN_ROWS = 50
@@ -22,7 +28,7 @@ class Measured:
     :param champion: the champion's metric on the same rows, None without a champion or where it is not
         defined.
     :param champion_version: the champion, None when there is none.
-    :param interval: interval of "worse than the champion by", None where it was not computed.
+    :param interval: of "worse than the champion by" for a margin, else of ``value``; None where it was not computed.
     """
 
     value: float | None
@@ -32,12 +38,34 @@ class Measured:
     interval: tuple[float, float] | None = None
 
 
+def check_evaluation(evaluation: Evaluation, features: Sequence[str], objective: str) -> None:
+    """Check that all that the spec's evaluation asks for can be done, before anything is trained.
+
+    :param features: raw columns of the model.
+    :raises SpecError: for a gate that can't be measured on held-out rows, a search over too many columns, and groups or
+        costs of a regression, which answers neither yes nor no.
+    """
+    check_gates(evaluation.gates, objective)
+    searched_columns(evaluation, features)
+    if objective == "binary":
+        return
+    for field, given in (("groups", evaluation.groups), ("costs", evaluation.costs)):
+        if given:
+            raise SpecError(
+                f"evaluation.{field} is about answers of yes or no",
+                given=f"a {objective} model",
+                remedy=f"leave evaluation.{field} out",
+            )
+
+
 def check_gates(gates: Iterable[Gate], objective: str) -> None:
     """Check that every gate can be measured on held-out rows.
 
     :raises SpecError: for a metric of live traffic or of another objective, and for a malformed slice.
     """
     known = known_metrics(objective)
+    if objective == "binary":
+        known = (*known, "cost", *sorted(FAIRNESS))
     for gate in gates:
         if gate.metric not in known:
             raise SpecError(
@@ -45,15 +73,7 @@ def check_gates(gates: Iterable[Gate], objective: str) -> None:
                 expected=", ".join(known),
             )
         if gate.slice is not None:
-            split_slice(gate.slice)
-
-
-def split_slice(text: str) -> tuple[str, str]:
-    """Column and value of ``column=value``. :raises SpecError: for another form."""
-    column, equals, value = text.partition("=")
-    if not column or not equals or not value:
-        raise SpecError("slice is malformed", given=repr(text), expected="column=value, e.g. carrier=UA")
-    return column, value
+            parse_slice(gate.slice)
 
 
 def decide(gate: Gate, measured: Measured) -> GateResult:
@@ -76,7 +96,7 @@ def decide(gate: Gate, measured: Measured) -> GateResult:
 
 
 def _absolute(gate: Gate, measured: Measured, value: float, limit: float, passed: bool) -> GateResult:
-    reason = f"{value:.4g} is {'' if passed else 'not '}{gate.limit_text}"
+    reason = f"{value:.4g} is {'' if passed else 'not '}{gate.limit_text}{_spread(measured)}"
     return _result(gate, measured, "pass" if passed else "fail", reason, bound=value, limit=limit)
 
 
@@ -91,15 +111,16 @@ def _against_champion(gate: Gate, measured: Measured, value: float, margin: floa
     worse_by = rival - value if gate.direction == "higher" else value - rival
     passed = worse_by <= margin
     difference = f"{abs(worse_by):.4g} {'worse' if worse_by > 0 else 'better'} than {rival:.4g} of {name}"
-    reason = f"{value:.4g} is {difference}, {'' if passed else 'not '}{gate.limit_text}{_spread(measured)}"
+    reason = f"{value:.4g} is {difference}, {'' if passed else 'not '}{gate.limit_text}{_spread(measured, 'worse-by')}"
     return _result(gate, measured, "pass" if passed else "fail", reason, bound=worse_by, limit=margin)
 
 
-def _spread(measured: Measured) -> str:
+def _spread(measured: Measured, of: str | None = None) -> str:
     if measured.interval is None:
         return ""
     low, high = measured.interval
-    return f" (95 % interval of worse-by: {low:.4g} to {high:.4g})"
+    what = "" if of is None else f" of {of}"
+    return f" (95 % interval{what}: {low:.4g} to {high:.4g})"
 
 
 def _result(

@@ -15,6 +15,7 @@ Measure = Callable[["NDArray[np.float64]", "NDArray[np.float64]"], float]
 
 _BINS = 15
 _THRESHOLD = 0.5
+_CLIP = 1e-6
 
 
 def measure(objective: str, labels: NDArray[np.float64], scores: NDArray[np.float64]) -> dict[str, float]:
@@ -47,6 +48,36 @@ def known_metrics(objective: str) -> tuple[str, ...]:
     return _BINARY if objective == "binary" else _REGRESSION
 
 
+def row_losses(
+    objective: str, labels: NDArray[np.float64], scores: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """The loss of each row: log loss of scores clipped to [1e-6, 1 - 1e-6], or the squared error of a regression."""
+    import numpy as np
+
+    if objective != "binary":
+        return np.asarray((scores - labels) ** 2, dtype=np.float64)
+    sure = np.clip(scores, _CLIP, 1 - _CLIP)
+    return np.asarray(-np.where(labels == 1.0, np.log(sure), np.log1p(-sure)), dtype=np.float64)
+
+
+def expected_losses(objective: str, scores: NDArray[np.float64]) -> NDArray[np.float64] | None:
+    """The log loss of each row to expect if its score is a true probability: the entropy; None for a regression."""
+    import numpy as np
+
+    if objective != "binary":
+        return None
+    sure = np.clip(scores, _CLIP, 1 - _CLIP)
+    return np.asarray(-sure * np.log(sure) - (1 - sure) * np.log1p(-sure), dtype=np.float64)
+
+
+def mass_bins(scores: NDArray[np.float64]) -> NDArray[np.int64]:
+    """The bin of each row, of up to 15 with about equally many rows. Equal scores share a bin."""
+    import numpy as np
+
+    edges = np.unique(np.quantile(scores, np.linspace(0, 1, _BINS + 1)[1:-1]))
+    return np.searchsorted(edges, scores, side="right")
+
+
 def calibration_error(labels: NDArray[np.float64], scores: NDArray[np.float64]) -> float:
     """Expected calibration error over 15 bins of equal mass: mean distance of predicted and observed rate.
 
@@ -56,9 +87,7 @@ def calibration_error(labels: NDArray[np.float64], scores: NDArray[np.float64]) 
     """
     import numpy as np
 
-    edges = np.unique(np.quantile(scores, np.linspace(0, 1, _BINS + 1)[1:-1]))
-    places = np.searchsorted(edges, scores, side="right")
-    gaps = np.bincount(places, weights=scores - labels)
+    gaps = np.bincount(mass_bins(scores), weights=scores - labels)
     return float(np.abs(gaps).sum() / len(labels))
 
 

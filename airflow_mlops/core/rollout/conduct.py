@@ -66,7 +66,7 @@ class Conductor:
         :raises EndpointError: if the endpoint can't be reached.
         """
         objective = self.spec.training.objective
-        gating.check_gates(self.spec.evaluation.gates, objective)
+        gating.check_evaluation(self.spec.evaluation, self.spec.features.columns, objective)
         check_gates(self.spec.rollout, objective)
         probe(self.store)
         self._require_no_fallback()

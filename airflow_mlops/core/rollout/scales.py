@@ -26,6 +26,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from airflow_mlops.core.errors import SpecError
+from airflow_mlops.core.evaluation.conditions import single_value
 
 if TYPE_CHECKING:
     from airflow_mlops.core.gates import Gate
@@ -123,16 +124,34 @@ def _check(gate: Gate, place: str, objective: Objective | None) -> None:
             expected=f"one of {', '.join(JUDGED)}",
             remedy="put this gate under evaluation, where all labels are known",
         )
-    if gate.slice is not None and "=" not in gate.slice:
-        raise SpecError(
-            f"{place}: not a slice", given=gate.slice, expected="column=value, for example carrier=UA"
-        )
+    if gate.slice is not None:
+        _check_slice(gate.slice, place)
     _check_objective(gate, place, objective)
     _check_threshold(gate, place, objective)
     for one in (objective,) if objective else ("binary", "regression"):
         if _fits(gate, one):
             _check_limit(gate, place, scale_of(gate, one))
             return
+
+
+def _check_slice(text: str, place: str) -> None:
+    """Live traffic is told apart by the value of one column. :raises SpecError: for another slice."""
+    try:
+        found = single_value(text)
+    except SpecError as error:
+        raise SpecError(
+            f"{place}: not a slice; {error.problem}",
+            given=text,
+            expected="column=value, for example carrier=UA",
+            remedy=error.remedy,
+        ) from None
+    if found is None:
+        raise SpecError(
+            f"{place}: ranges and several conditions can't be judged on live traffic",
+            given=text,
+            expected="column=value, for example carrier=UA",
+            remedy="put this gate under evaluation, or add a column with the value to the request",
+        )
 
 
 def _fits(gate: Gate, objective: str) -> bool:

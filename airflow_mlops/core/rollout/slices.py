@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from airflow_mlops.core.errors import SpecError
+from airflow_mlops.core.evaluation.conditions import single_value
 from airflow_mlops.core.gates import Gate, GateResult
 from airflow_mlops.core.rollout.betting import Flags
 from airflow_mlops.core.rollout.gating import judge_gate
@@ -23,15 +25,23 @@ Codes = Mapping[str, Mapping[str, int]]
 
 def columns_of(gates: Sequence[Gate], watched: Sequence[str]) -> tuple[str, ...]:
     """The request columns that the slices of gates and the watched slices need."""
-    named = [gate.slice.partition("=")[0] for gate in gates if gate.slice is not None]
+    named = [_condition(gate.slice)[0] for gate in gates if gate.slice is not None]
     return tuple(dict.fromkeys([*watched, *named]))
+
+
+def _condition(text: str) -> tuple[str, str]:
+    """Column and value of a gate's slice. :raises SpecError: for a range, or for more than one condition."""
+    found = single_value(text)
+    if found is None:
+        raise SpecError("not a slice of live traffic", given=text, expected="one column=value")
+    return found
 
 
 def rows_in(gate: Gate, table: Table, codes: Codes) -> Flags | None:
     """The rows of a gate's own slice; None when it has none."""
     if gate.slice is None:
         return None
-    column, _, value = gate.slice.partition("=")
+    column, value = _condition(gate.slice)
     return np.asarray(table[f"slice:{column}"] == codes[column].get(value, -2), dtype=np.bool_)
 
 

@@ -5,7 +5,7 @@ import math
 import pytest
 
 from airflow_mlops.core.errors import SpecError
-from airflow_mlops.core.evaluation.gating import Measured, check_gates, decide, split_slice
+from airflow_mlops.core.evaluation.gating import Measured, check_gates, decide
 from airflow_mlops.core.gates import Gate
 
 
@@ -115,7 +115,3 @@ def test_a_slice_with_few_rows_decides_nothing() -> None:
 def test_gates_that_can_not_be_measured(gate: Gate, objective: str, message: str) -> None:
     with pytest.raises(SpecError, match=message):
         check_gates([gate], objective)
-
-
-def test_a_slice_value_may_hold_an_equals_sign() -> None:
-    assert split_slice("kind=a=b") == ("kind", "a=b")

@@ -8,7 +8,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from airflow_mlops.core.evaluation.bootstrap import paired_interval
 from airflow_mlops.core.evaluation.metrics import calibration_error, known_metrics, measure, measure_one
 from airflow_mlops.core.gates import HIGHER_IS_BETTER, LOWER_IS_BETTER
 
@@ -80,22 +79,3 @@ def test_calibration_error_of_known_models() -> None:
     assert calibration_error(labels, rate) < 0.01
     assert calibration_error(labels, np.clip(rate + 0.2, 0, 1.2)) == pytest.approx(0.2, abs=0.01)
     assert calibration_error(labels, np.full(len(rate), 0.5)) == pytest.approx(abs(labels.mean() - 0.5))
-
-
-def test_paired_interval_covers_and_is_narrower_than_an_unpaired_one() -> None:
-    random = np.random.default_rng(0)
-    rate = random.random(4000)
-    labels = (random.random(len(rate)) < rate).astype(float)
-    other = np.clip(rate + random.normal(0, 0.1, len(rate)), 0.01, 0.99)
-    low, high = paired_interval("brier", labels, other, rate, sign=1, seed=0) or (0, 0)
-    # The excess of a noisy forecast is the variance of its noise, a little less for the clipping.
-    assert 0 < low < 0.0095 < high < 0.013
-    unpaired = 2 * 1.96 * math.sqrt(2) * ((rate - labels) ** 2).std() / math.sqrt(len(rate))
-    assert high - low < unpaired / 2
-    again = paired_interval("brier", labels, other, rate, sign=-1, seed=0)
-    assert again == pytest.approx((-high, -low))
-
-
-def test_paired_interval_of_what_is_not_defined() -> None:
-    assert paired_interval("auc", np.zeros(20), np.linspace(0, 1, 20), np.zeros(20), sign=1, seed=0) is None
-    assert measure_one("auc", np.zeros(20), np.linspace(0, 1, 20)) is None

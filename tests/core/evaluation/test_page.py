@@ -57,7 +57,7 @@ def test_the_verdict_comes_first_also_when_it_is_a_refusal() -> None:
     assert '<p class="verdict fail">' in page
     words = words_of(page[page.index("<header>") : page.index("</body>")])
     assert words.startswith(
-        "tRefused.\n1 of 2 gates refuse: log_loss 0.46 is 0.01 worse than 0.45 of version 7\n"
+        "tRefused.\n1 of 2 gates refuse: log_loss 0.46 is 0.01 worse than 0.45 of version 7; worst slice carrier=UA"
     )
     assert words.index("Refused.") < words.index("Gates")
 
