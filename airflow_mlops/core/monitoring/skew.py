@@ -236,6 +236,8 @@ def _stored(values: Sequence[Any], kind: str) -> Any:
 
     if kind == "number":
         whole = all(value is None or (isinstance(value, int) and abs(value) < 2**53) for value in values)
+        if not whole:
+            values = [None if value is None else float(value) for value in values]
         return pa.array(values, pa.int64() if whole else pa.float64(), from_pandas=True)
     if kind == "time":
         return to_utc(pa.array(values, pa.string(), from_pandas=True))

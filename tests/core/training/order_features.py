@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 import pandas as pd
 
@@ -75,3 +77,25 @@ def needs_a_time(orders: pd.DataFrame) -> pd.DataFrame:
     if orders["ordered"].isna().any():
         raise ValueError("no time")
     return orders[["amount"]].assign(hour=orders["ordered"].dt.hour)
+
+
+def fills(orders: pd.DataFrame) -> pd.DataFrame:
+    return orders[["amount"]].fillna(orders["amount"].mean() if len(orders) > 1 else 0.0)
+
+
+def local_hour(orders: pd.DataFrame) -> pd.DataFrame:
+    hours = [time.localtime(moment.timestamp()).tm_hour for moment in orders["ordered"]]
+    return orders[["amount"]].assign(hour=hours)
+
+
+def steady_codes(orders: pd.DataFrame) -> pd.DataFrame:
+    return orders[["amount"]].assign(country=orders["country"].map({"AT": 0, "DE": 1, "FR": 2, "IT": 3}))
+
+
+def batch_codes(orders: pd.DataFrame) -> pd.DataFrame:
+    return orders[["amount"]].assign(country=orders["country"].astype("category").cat.codes)
+
+
+def tells_none_from_nan(orders: pd.DataFrame) -> pd.DataFrame:
+    kinds = ["none" if value is None else "nan" if value != value else "there" for value in orders["country"]]
+    return orders[["amount"]].assign(kind=kinds)
