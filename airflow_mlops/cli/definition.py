@@ -43,8 +43,9 @@ class _CommandTree(Arg):
 
 
 def _leaves(parser: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser]:
+    """The commands that can be run; one that has commands below it may be one of them."""
     groups = [action for action in parser._actions if isinstance(action, argparse._SubParsersAction)]
-    if not groups:
+    if not groups or parser.get_default("func"):
         yield parser
     for group in groups:
         for child in group.choices.values():

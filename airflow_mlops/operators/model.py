@@ -47,8 +47,8 @@ class TrainOperator(MlopsOperator):
 class EvaluateOperator(MlopsOperator):
     """Score the trained model and the champion on the same held-out rows, and hold the spec's gates against them.
 
-    Returns ``{"ref", "metrics", "champion", "champion_version"}``; a failed gate fails the task and names gate, value
-    and limit.
+    Returns ``{"ref", "metrics", "champion", "champion_version", "page"}``; a failed gate fails the task and names gate,
+    value and limit. ``page`` is the hash of the report, which is there also when a gate fails.
 
     :param dataset: what the snapshot returned. (templated)
     :param trained: what :class:`TrainOperator` returned. (templated)
@@ -63,6 +63,7 @@ class EvaluateOperator(MlopsOperator):
 
     def work(self, work: Work, context: Context) -> dict[str, Any]:
         """Evaluate, keep the result, and stop when a gate does not pass."""
+        from airflow_mlops.core.evaluation.page import with_page
         from airflow_mlops.core.evaluation.run import evaluate, explain
         from airflow_mlops.core.lineage.stages import evaluate_lineage
         from airflow_mlops.core.store.results import keep, recall
@@ -71,18 +72,24 @@ class EvaluateOperator(MlopsOperator):
         version = load_dataset(work, self.dataset, self.progress)
         trained = recall(work.store, reference(self.trained, "trained"), TrainedModel)
         champion = work.conductor().rival(trained.artifact)
-        result = evaluate(work.store, work.spec, version, trained, champion=champion, progress=self.progress)
+        found = evaluate(work.store, work.spec, version, trained, champion=champion, progress=self.progress)
+        title = f"{work.spec.name}: evaluation on the data until {version.last_event:%Y-%m-%d}"
+        result = with_page(work.store, found, title=title, spec=work.spec, dataset=version, run=work.run)
         self.declare(lambda: evaluate_lineage(version, trained, result, work.store.uri))
         small = {
             "ref": keep(work.store, result),
             "metrics": result.metrics,
             "champion": result.champion,
             "champion_version": result.champion_version,
+            "page": result.page,
         }
+        report = f"report: airflow-mlops evaluation report {small['ref']} --store {work.store.uri} --out report.html"
         context["ti"].xcom_push(key="evaluation", value=small)
         if not result.passed:
-            raise GateFailed(explain(result), gates=tuple(one for one in result.gates if not one.passed))
+            refusing = tuple(one for one in result.gates if not one.passed)
+            raise GateFailed(explain(result), gates=refusing, remedy=report)
         self.progress(explain(result))
+        self.progress(report)
         return small
 
 

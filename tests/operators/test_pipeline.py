@@ -8,9 +8,12 @@ from typing import Any
 import pytest
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
+from airflow_mlops.core.evaluation.report import Evaluation
 from airflow_mlops.core.registry.deployments import DeploymentLog
 from airflow_mlops.core.registry.versions import Registry
 from airflow_mlops.core.store import Store
+from airflow_mlops.core.store.blobs import get_bytes
+from airflow_mlops.core.store.results import recall
 from airflow_mlops.operators.data import SnapshotOperator, ValidateOperator
 from airflow_mlops.operators.model import EvaluateOperator, RegisterOperator, TrainOperator
 from airflow_mlops.operators.rollout import PromoteOperator
@@ -67,7 +70,7 @@ def stages(run: Run, spec: ModelSpec) -> dict[str, Any]:
 def without_clock(done: dict[str, Any]) -> dict[str, Any]:
     """The results, without what a clock is in."""
     return {
-        name: {key: value for key, value in result.items() if key not in ("ref", "seconds")}
+        name: {key: value for key, value in result.items() if key not in ("ref", "page", "seconds")}
         for name, result in done.items()
     }
 
@@ -103,6 +106,20 @@ def test_the_second_release_is_held_against_the_first_and_a_cleared_one_too(
     second = stages(Run("r2"), spec(training={"rounds": 5}, evaluation=gates))["evaluate"]
     assert second["champion_version"] == 1
     assert second["champion"]["auc"] != second["metrics"]["auc"]
+
+
+def test_the_last_line_says_where_the_report_is(
+    store: Store, data: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines: list[str] = []
+    monkeypatch.setattr(EvaluateOperator, "progress", lambda _, line: lines.append(line))
+    told = stages(run, spec())["evaluate"]
+    assert recall(store, told["ref"], Evaluation).page == told["page"]
+    assert "Passed." in get_bytes(store, told["page"]).decode()
+    assert lines[-2].startswith("all 1 gates passed on ")
+    assert lines[-1] == (
+        f"report: airflow-mlops evaluation report {told['ref']} --store {store.uri} --out report.html"
+    )
 
 
 def test_a_window_of_time(store: Store, data: Path, run: Run) -> None:
@@ -152,6 +169,11 @@ def test_a_failed_gate_is_told_with_value_and_limit_and_nothing_is_registered(
     assert (refusal["gate"], refusal["limit"]) == ("brier", 0.001)
     assert 0.001 < refusal["value"] < 1
     told = run.xcoms["evaluate", "evaluation"]
+    # people need the report most when a gate refuses: the reason says how to get it
+    page = get_bytes(store, told["page"]).decode()
+    assert "Refused." in page
+    assert "orders.release/r1" in page
+    assert f"airflow-mlops evaluation report {told['ref']} --store {store.uri} --out" in refusal["reason"]
     with pytest.raises(AirflowFailException, match="did not pass its evaluation; given brier"):
         run.execute(
             RegisterOperator(

@@ -8,9 +8,12 @@ from typing import Any
 from airflow_mlops.core.data.version import DatasetVersion
 from airflow_mlops.core.drawing import html
 from airflow_mlops.core.drawing.html import Markup
+from airflow_mlops.core.errors import RegistryError
 from airflow_mlops.core.evaluation import page_analyses, page_sections
 from airflow_mlops.core.evaluation.report import Evaluation
 from airflow_mlops.core.evaluation.run import explain
+from airflow_mlops.core.store import Store
+from airflow_mlops.core.store.blobs import get_bytes, put_bytes
 from airflow_mlops.spec import ModelSpec
 
 #: Heading, field of the record, and what draws it: from the whole record, and from the field.
@@ -53,6 +56,30 @@ def render(
     )
     body = [html.section(heading, content) for heading, content in sections.items()]
     return html.page(title, head, html.contents(sections), html.tag("main", html.join(body)))
+
+
+def with_page(
+    store: Store, evaluation: Evaluation, *, title: str, spec: ModelSpec, dataset: DatasetVersion, run: str
+) -> Evaluation:
+    """Draw the report, keep it as a blob, and name it in the record; doing it again stores nothing twice."""
+    page = render(evaluation, title=title, spec=spec, dataset=dataset, run=run)
+    return evaluation.model_copy(update={"page": put_bytes(store, page.encode())})
+
+
+def read_page(store: Store, evaluation: Evaluation, what: str) -> bytes:
+    """The report of an evaluation.
+
+    :param what: names the evaluation, for the message.
+    :raises RegistryError: if none was made.
+    :raises KeyMissing, IntegrityError: if it is gone from the store, or was changed.
+    """
+    if evaluation.page is None:
+        raise RegistryError(
+            f"{what} has no report",
+            expected="an evaluation of this release of airflow-mlops",
+            remedy="evaluate again",
+        )
+    return get_bytes(store, evaluation.page)
 
 
 def _sections(evaluation: Evaluation) -> dict[str, Markup]:
