@@ -29,11 +29,13 @@ class JoinOperator(MlopsOperator):
     def work(self, work: Work, context: Context) -> dict[str, Any]:
         """Join, and keep the result as a dataset version."""
         from airflow_mlops.core.data.join import join
+        from airflow_mlops.core.lineage.stages import derive_lineage
 
         version = load_dataset(work, self.dataset, self.progress)
         joined = join(
             work.store, work.platform.data(), work.spec, version, by=work.who, progress=self.progress
         )
+        self.declare(lambda: derive_lineage(version, joined, work.store.uri))
         note = joined.derivation.note if joined.derivation else "nothing to join"
         self.progress(f"dataset {joined.name}@{joined.id}: {joined.rows:,} rows; {note}")
         return dataset_result(joined)
