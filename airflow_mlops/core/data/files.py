@@ -21,8 +21,10 @@ if TYPE_CHECKING:
 _MOST_ROWS = 65_536
 _MOST_CELLS = 4_000_000
 _CSV_BLOCK = 4 << 20
-#: Formats whose files don't say the types of their columns: a version's manifest does.
-TEXT_FORMATS = ("csv", "jsonl")
+_LARGEST_CSV_BLOCK = 64 << 20
+_WIDE = 500
+#: Schemas that are remembered while many files are merged: a run of equal files costs nothing.
+_MOST_SEEN = 8
 
 
 @dataclass(frozen=True)
@@ -117,25 +119,40 @@ def merge_schemas(schemas: Sequence[tuple[str, pa.Schema]]) -> pa.Schema:
     """
     import pyarrow as pa
 
-    (first, merged), *others = schemas
+    (first, start), *others = schemas
+    kinds, seen = dict(zip(start.names, start.types, strict=True)), [start]
     for source, schema in others:
-        for name in merged.names:
-            if name not in schema.names:
-                raise DataError(f"{source} lacks the column {name}", expected=f"the columns of {first}")
-        for name in schema.names:
-            if name not in merged.names:
-                raise DataError(f"{source} has a column {name} more", expected=f"the columns of {first}")
-            pair = [pa.schema([one.field(name).with_nullable(True)]) for one in (merged, schema)]
-            try:
-                wider = pa.unify_schemas(pair, promote_options="permissive").field(0)
-            except (pa.ArrowTypeError, pa.ArrowInvalid):
+        if any(schema is one for one in seen):
+            continue
+        seen = [schema, *seen[:_MOST_SEEN]]
+        found = dict(zip(schema.names, schema.types, strict=True))
+        if lacking := next((name for name in kinds if name not in found), None):
+            raise DataError(f"{source} lacks the column {lacking}", expected=f"the columns of {first}")
+        if more := next((name for name in found if name not in kinds), None):
+            raise DataError(f"{source} has a column {more} more", expected=f"the columns of {first}")
+        for name, kind in found.items():
+            wider = _wider(kinds[name], kind)
+            if wider is None:
                 raise DataError(
                     f"column {name} of {source} has another type than before",
-                    given=str(schema.field(name).type),
-                    expected=f"{merged.field(name).type} as in {first}",
-                ) from None
-            merged = merged.set(merged.get_field_index(name), wider)
-    return merged
+                    given=str(kind),
+                    expected=f"{kinds[name]} as in {first}",
+                )
+            kinds[name] = wider
+    return pa.schema(list(kinds.items()))
+
+
+def _wider(one: pa.DataType, other: pa.DataType) -> Any:
+    """The type that holds the values of both, None if there is none."""
+    import pyarrow as pa
+
+    if one == other:
+        return one
+    try:
+        pair = [pa.schema([("", kind)]) for kind in (one, other)]
+        return pa.unify_schemas(pair, promote_options="permissive").field(0).type
+    except (pa.ArrowTypeError, pa.ArrowInvalid):
+        return None
 
 
 def batches(file: LocalFile, schema: pa.Schema, event_time: str) -> Iterator[pa.RecordBatch]:
@@ -195,7 +212,8 @@ def check_columns(wanted: dict[str, str], names: Sequence[str], where: str) -> N
     :param wanted: what names a column (a field of the spec), by the column's name.
     :raises DataError: naming the columns, who asked for them, and close matches.
     """
-    missing = [name for name in wanted if name not in names]
+    there = set(names)
+    missing = [name for name in wanted if name not in there]
     if not missing:
         return
     parts = []
@@ -241,7 +259,9 @@ def _open_csv(file: LocalFile, columns: Sequence[str] | None = None) -> Any:
     from pyarrow import csv
 
     parse = csv.ParseOptions(newlines_in_values=True)
-    read = csv.ReadOptions(block_size=_CSV_BLOCK)
+    # a block of a wide file holds few rows, and each block costs something for each column
+    wide = len(columns or ()) // _WIDE
+    read = csv.ReadOptions(block_size=min(_LARGEST_CSV_BLOCK, _CSV_BLOCK * max(1, wide)))
     if columns is None:
         return csv.open_csv(file.path, read_options=read, parse_options=parse)
     text = csv.ConvertOptions(

@@ -10,11 +10,10 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from airflow_mlops.core.data.csv_types import csv_types
-from airflow_mlops.core.data.event_time import Window, time_type
+from airflow_mlops.core.data.arrow_types import type_named
+from airflow_mlops.core.data.event_time import Window
 from airflow_mlops.core.data.fetching import blob_cache, in_order
 from airflow_mlops.core.data.files import (
-    TEXT_FORMATS,
     LocalFile,
     batches,
     check_columns,
@@ -235,21 +234,23 @@ def _schema(store: Store, version: DatasetVersion, names: Sequence[str]) -> pa.S
 
     known = [column.name for column in version.columns]
     check_columns(dict.fromkeys(names, "asked for"), known, f"dataset version {version.name}@{version.id}")
-    whole = schema_of(version, () if version.format in TEXT_FORMATS else local_files(store, version))
-    return pa.schema([whole.field(name) for name in dict.fromkeys(names)])
+    wanted = dict.fromkeys(names)
+    told = {column.name: type_named(column.type) for column in version.columns if column.name in wanted}
+    if all(told.values()):
+        return pa.schema([(name, told[name]) for name in wanted])
+    whole = schema_of(version, local_files(store, version))
+    return pa.schema([whole.field(name) for name in wanted])
 
 
 def schema_of(version: DatasetVersion, files: Sequence[LocalFile]) -> pa.Schema:
     """The columns and types that a version is read with.
 
-    :param files: its files on this machine; none are needed for a text format.
+    :param files: its files on this machine; they are opened only if a type is nested.
     """
     import pyarrow as pa
 
-    if version.format in TEXT_FORMATS:
-        kinds = {str(time_type()): time_type(), **csv_types()}
-        types = {column.name: kinds[column.type] for column in version.columns}
-    else:
+    types = {column.name: type_named(column.type) for column in version.columns}
+    if not all(types.values()):
         merged = merge_schemas([(file.source, file_schema(file, version.event_time)) for file in files])
         types = dict(zip(merged.names, merged.types, strict=True))
     return pa.schema([(column.name, types[column.name]) for column in version.columns])

@@ -22,6 +22,7 @@ class ColumnTally:
     """
 
     def __init__(self, name: str, kind: pa.DataType) -> None:
+        import pyarrow as pa
         from pyarrow import types
 
         self._name = name
@@ -32,7 +33,7 @@ class ColumnTally:
         self._nulls = self._counted = 0
         self._sum = 0.0
         self._range: tuple[Any, Any] | None = None
-        self._distinct: set[Any] | None = None if types.is_nested(kind) else set()
+        self._distinct: Any = None if types.is_nested(kind) else pa.nulls(0, kind)
 
     def update(self, values: Any) -> None:
         """Look at the next values, an Arrow array. NaN is null; infinities are left out of min, max and
@@ -82,13 +83,15 @@ class ColumnTally:
     def _update_distinct(self, present: Any) -> None:
         if self._distinct is None:
             return
+        import pyarrow as pa
         import pyarrow.compute as pc
 
         found = pc.unique(present)
         if len(found) <= MOST_DISTINCT:
-            self._distinct.update(found.to_pylist())
-        if len(found) > MOST_DISTINCT or len(self._distinct) > MOST_DISTINCT:
-            self._distinct = None
+            if self._float:
+                found = pc.add(found, pa.scalar(0, self._type))  # -0.0 is 0.0
+            found = pc.unique(pa.concat_arrays([self._distinct, found]))
+        self._distinct = found if len(found) <= MOST_DISTINCT else None
 
 
 def _written(end: Any) -> float | str | None:
