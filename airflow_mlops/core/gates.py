@@ -112,7 +112,8 @@ class GateResult(Record):
     ``value`` is the challenger's metric, ``champion`` the champion's (for a margin), ``bound`` the value or the
     confidence bound that was held against ``limit``; ``samples`` is how many observations stand behind it.
 
-    :param interval: of what is held against ``limit``, valid at all times at once (rollout), in its unit.
+    :param interval: of what is held against ``limit``, in its unit: 95 % (evaluation), or valid at all times at once
+        (rollout).
     :param design_effect: so many requests say as much as one independent one (rollout); 1 where they are independent.
     :param needed: about how many more of the challenger's requests would decide it, as far as that can be told.
     """

@@ -140,6 +140,7 @@ def _result(
         bound=bound,
         limit=limit,
         samples=measured.rows,
+        interval=measured.interval,
         reason=reason,
     )
 

@@ -11,7 +11,6 @@ from airflow_mlops.core.drawing.html import Markup
 from airflow_mlops.core.errors import RegistryError
 from airflow_mlops.core.evaluation import page_analyses, page_sections
 from airflow_mlops.core.evaluation.report import Evaluation
-from airflow_mlops.core.evaluation.run import explain
 from airflow_mlops.core.store import Store
 from airflow_mlops.core.store.blobs import get_bytes, put_bytes
 from airflow_mlops.spec import ModelSpec
@@ -51,7 +50,7 @@ def render(
     head = html.tag(
         "header",
         html.tag("h1", title),
-        page_sections.verdict(evaluation, explain(evaluation)),
+        page_sections.verdict(evaluation),
         *([html.tag("p", spec.description, class_="note")] if spec is not None and spec.description else []),
     )
     body = [html.section(heading, content) for heading, content in sections.items()]

@@ -23,36 +23,30 @@ _MOST_ROWS = 50
 
 def weak_slices(search: SliceSearchResult) -> Markup:
     """The slices where the model is worst."""
-    parts: list[object] = [html.tag("p", search.reason)]
-    if search.slices:
-        parts.append(
-            html.figure(
-                page_rows.weak_slices(search.slices),
-                f"Mean loss in a slice minus the mean loss elsewhere. The bounds hold for all {search.looked_at:,} "
-                f"slices that were looked at, together, with confidence {1 - search.alpha:.0%}.",
-            )
+    told = html.tag("p", search.reason)
+    if not search.slices:
+        return told
+    picture = html.figure(
+        page_rows.weak_slices(search.slices),
+        f"Mean loss in a slice minus the mean loss elsewhere. The bounds hold for all {search.looked_at:,} "
+        f"slices that were looked at, together, with confidence {1 - search.alpha:.0%}.",
+    )
+    rows = [
+        (
+            one.slice, f"{one.rows:,}", number(one.loss), number(one.elsewhere), number(one.expected),
+            number(one.low), number(one.p_value),
         )
-        rows = [
-            (
-                one.slice, html.tag("code", one.gate), f"{one.rows:,}", number(one.loss), number(one.elsewhere),
-                number(one.expected), number(one.low), number(one.p_value),
-            )
-            for one in search.slices
-        ]  # fmt: skip
-        head = (
-            "slice",
-            "as a gate",
-            "rows",
-            "loss",
-            "elsewhere",
-            "loss its scores expect",
-            "at least worse by",
-            "p",
-        )
-        parts.append(
-            html.table("Weak slices, the worst first; p is corrected for the search", head, rows, numbers=6)
-        )
-    return html.join(parts)
+        for one in search.slices
+    ]  # fmt: skip
+    head = ("slice", "rows", "loss", "elsewhere", "loss its scores expect", "at least worse by", "p")
+    caption = "Weak slices, the worst first; p is corrected for the search"
+    return html.join([told, picture, html.table(caption, head, rows, numbers=6), *_as_gates(search)])
+
+
+def _as_gates(search: SliceSearchResult) -> list[Markup]:
+    lines = Markup("\n".join(html.text(one.gate) for one in search.slices))
+    code = html.tag("pre", html.tag("code", lines), tabindex="0")
+    return [html.tag("p", "Each can become a gate: lines for evaluation.gates of the spec."), code]
 
 
 def fairness(columns: Iterable[Fairness]) -> Markup:
@@ -69,7 +63,7 @@ def _groups(one: Fairness) -> list[Markup]:
     parts = [html.tag("h3", one.column), html.tag("p", apart + small)]
     if not one.groups:
         return parts
-    names = list(dict.fromkeys(name for group in one.groups for name in group.metrics))[:3]
+    names = list(dict.fromkeys(name for group in one.groups for name in group.metrics))[:2]
     rows = [
         (
             group.group, f"{group.rows:,}", number(group.selection_rate), number(group.true_positive_rate),

@@ -15,7 +15,7 @@ from airflow_mlops.spec import ModelSpec
 _WORDS = {"pass": "passed", "fail": "failed", "inconclusive": "undecided"}
 _NOTHING = "\N{EM DASH}"
 #: Metrics beside each other in the table of slices.
-_METRICS = 4
+_METRICS = 3
 _MOST_ROWS = 200
 
 
@@ -24,11 +24,21 @@ def number(value: float | None) -> str:
     return _NOTHING if value is None else f"{value:.4g}".replace("-", "\N{MINUS SIGN}")
 
 
-def verdict(evaluation: Evaluation, told: str) -> Markup:
-    """The first line: passed or refused, and why. :param told: the reason in one line."""
-    look = "pass" if evaluation.passed else "fail"
-    heading = "Passed" if evaluation.passed else "Refused"
-    return html.tag("p", html.join([html.tag("strong", f"{heading}."), told]), class_=f"verdict {look}")
+def verdict(evaluation: Evaluation) -> Markup:
+    """The first line: passed, or refused and by which gates."""
+    count = len(evaluation.gates)
+    if evaluation.passed:
+        told = f"{'The gate' if count == 1 else f'All {count} gates'} passed on {evaluation.rows:,} held-out rows."
+        return _told("pass", "Passed.", told)
+    if not count:
+        return _told("fail", "Refused.", "No gate was evaluated: nothing passes unjudged.")
+    refusing = [result for result in evaluation.gates if not result.passed]
+    details = "; ".join(f"{result.gate.name} {result.reason}" for result in refusing)
+    return _told("fail", "Refused.", f"{len(refusing)} of {count} gates refuse: {details}")
+
+
+def _told(look: str, heading: str, words: str) -> Markup:
+    return html.tag("p", html.join([html.tag("strong", heading), words]), class_=f"verdict {look}")
 
 
 def gates(evaluation: Evaluation) -> Markup:
@@ -150,7 +160,13 @@ def _toned(difference: str) -> Markup:
 def _interval(results: Sequence[GateResult], name: str) -> str:
     """The interval of the gate that holds this metric, on all rows, against the champion."""
     for result in results:
-        if result.gate.metric == name and result.gate.slice is None and result.interval is not None:
+        gate = result.gate
+        if (
+            gate.metric == name
+            and gate.margin is not None
+            and gate.slice is None
+            and result.interval is not None
+        ):
             low, high = result.interval
             return f"{number_text(low, 4)} to {number_text(high, 4)}"
     return _NOTHING
