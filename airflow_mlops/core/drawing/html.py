@@ -43,7 +43,8 @@ pre{overflow-x:auto;background:var(--raised);padding:.6rem .9rem;margin:.5rem 0}
 figure{margin:.75rem 0;overflow-x:auto}figure svg{display:block}
 figcaption{font-size:.85rem;max-width:48rem}dl{display:grid;grid-template-columns:max-content 1fr;gap:.25rem 1.25rem}
 dt{color:var(--muted)}dd{margin:0;overflow-wrap:anywhere}footer{padding-top:1rem;padding-bottom:3rem}
-@media print{pre{white-space:pre-wrap}body{font-size:10pt}nav{display:none}.scroll,figure{overflow:visible}h2,h3{break-after:avoid}
+@media print{pre{white-space:pre-wrap}
+body{font-size:10pt}nav{display:none}.scroll,figure{overflow:visible}h2,h3{break-after:avoid}
 figure,tr{break-inside:avoid}figure svg{max-width:100%;height:auto}}
 """
 
