@@ -40,6 +40,9 @@ def add_parser(subparsers: SubParsers) -> None:
         metavar="COLUMN",
         help="column that names a row; may be given again for more columns",
     )
+    compared.add_argument(
+        "--spec", metavar="FILE", help="spec in YAML: without --key, its data.id names a row"
+    )
     compared.set_defaults(func=run_diff)
 
 
@@ -74,14 +77,19 @@ def run_show(arguments: argparse.Namespace) -> int:
 def run_diff(arguments: argparse.Namespace) -> int:
     """Print what changed.
 
-    :raises MlopsError: if a version is not there or can't be read, or the key does not name rows.
+    :raises MlopsError: if a version is not there or can't be read, the key does not name rows, or the spec is wrong.
     """
     from airflow_mlops.core.data.diff import diff
     from airflow_mlops.core.data.diff_text import diff_lines
+    from airflow_mlops.spec import ModelSpec
 
+    key = arguments.key
+    if arguments.spec and not key:
+        column = ModelSpec.from_yaml(arguments.spec).data.id
+        key = [column] if column else []
     store = _store(arguments)
     a, b = (_load(store, arguments, one) for one in (arguments.a, arguments.b))
-    found = diff(store, a, b, key=arguments.key)
+    found = diff(store, a, b, key=key)
     print(found.model_dump_json(indent=2) if arguments.json else "\n".join(diff_lines(found)))
     return 0
 

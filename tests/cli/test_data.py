@@ -82,6 +82,23 @@ def test_diff(data: Any, versions: list[DatasetVersion]) -> None:
     assert "100 added, 0 removed, 0 changed, 100 the same (by time_hour, tailnum, sched_dep_time)" in keyed
 
 
+@pytest.mark.parametrize("named", ["", "id: carrier"])
+def test_the_key_of_the_spec(data: Any, versions: list[DatasetVersion], tmp_path: Path, named: str) -> None:
+    path = tmp_path / "spec.yaml"
+    path.write_text(
+        f"""
+        name: flight_delay
+        data: {{source: "flights/*.parquet", event_time: time_hour, label: late, {named}}}
+        features: {{columns: [distance]}}
+        evaluation: {{gates: [{{metric: auc, min: 0.6}}]}}
+        rollout: {{canary: {{gates: [{{metric: error_rate, max: 0.01}}]}}}}
+        """
+    )
+    a, b = (version.id for version in versions)
+    said = data("diff", "flight_delay", a, b, "--spec", str(path), code=2 if named else 0)
+    assert ("key carrier of" if named else "whole rows") in said
+
+
 def test_a_key_that_is_not_unique(data: Any, versions: list[DatasetVersion]) -> None:
     a, b = (version.id for version in versions)
     said = data("diff", "flight_delay", a, b, "--key", "carrier", code=2)

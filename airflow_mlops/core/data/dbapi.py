@@ -6,6 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
+from datetime import date, datetime
 from decimal import Decimal
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,9 @@ _MOST_ROWS = 20_000
 _MOST_CELLS = 500_000
 #: Drivers that hold the whole result in memory unless they are asked for such a cursor.
 _STREAMING = {"MySQLdb": "MySQLdb.cursors", "pymysql": "pymysql.cursors"}
+
+#: Types of which Arrow takes the values as they are.
+_SIMPLE = frozenset({bool, bytes, date, datetime, float, int, str, type(None)})
 
 
 class Dbapi:
@@ -129,7 +133,7 @@ def _batch(names: Sequence[str], rows: Sequence[Sequence[Any]], what: str, start
 def _array(name: str, values: Sequence[Any], what: str, start: int) -> Any:
     import pyarrow as pa
 
-    plain = [_plain(value) for value in values]
+    plain = values if _SIMPLE.issuperset(map(type, values)) else [_plain(value) for value in values]
     try:
         array = pa.array(plain)
     except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, OverflowError):

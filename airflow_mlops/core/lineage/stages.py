@@ -208,6 +208,16 @@ def monitor_lineage(model: str, report: DriftReport, store_uri: str) -> Lineage:
 def _source_files(data_uri: str, version: DatasetVersion) -> list[InputDataset]:
     from airflow_mlops.core.lineage import datasets as ol
 
+    if version.query:
+        # a connection's name says nothing of the database to anybody outside of this Airflow
+        return []
+    size = sum(one.size for one in version.files)
+    statistics = ol.rows_read(version.rows, size, len(version.files))
+    if version.table:
+        place = location_name(data_uri, version.table.folder)
+        return [
+            ol.read(place, ol.pinned(str(version.table.version), kind="TABLE"), inputStatistics=statistics)
+        ]
     if len(version.files) <= MOST_FILES:
         return [
             ol.read(
@@ -217,8 +227,6 @@ def _source_files(data_uri: str, version: DatasetVersion) -> list[InputDataset]:
             )
             for one in version.files
         ]
-    size = sum(one.size for one in version.files)
-    statistics = ol.rows_read(version.rows, size, len(version.files))
     return [_folder(data_uri, [one.source for one in version.files], version.id, statistics)]
 
 

@@ -10,6 +10,7 @@ from openlineage.client.event_v2 import Job, Run, RunEvent, RunState
 from openlineage.client.serde import Serde
 from referencing import Registry, Resource
 
+from airflow_mlops.core.data.version import QueryRef, TableRef
 from airflow_mlops.core.lineage import stages
 from airflow_mlops.core.registry.deployments import Desired
 from tests.core.lineage import records
@@ -235,3 +236,19 @@ def test_nothing_deployed_is_the_fallback():
     lineage = STAGES["fallback"]
     assert lineage.inputs == []
     assert named(lineage.outputs) == {"mlmodel:flight_delay": "fallback"}
+
+
+def test_a_table_is_one_input_with_the_number_of_its_version():
+    reference = TableRef(folder="tables/flights", id="t", version=7, columns="")
+    version = records.dataset_version(3).model_copy(update={"table": reference, "root": "s3://lake/gold"})
+    (table,) = stages.snapshot_lineage("/srv/data", version).inputs
+    assert (table.namespace, table.name) == ("s3://lake", "gold/tables/flights")
+    assert table.facets["version"].datasetVersion == "7"
+    assert table.facets["datasetType"].datasetType == "TABLE"
+    assert table.inputFacets["inputStatistics"].fileCount == 3
+
+
+def test_rows_of_a_query_come_from_no_file():
+    query = QueryRef(connection="warehouse", sql="SELECT 1")
+    version = records.dataset_version(1).model_copy(update={"query": query})
+    assert stages.snapshot_lineage("/srv/data", version).inputs == []
