@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
+from airflow_mlops.core.data.pin import Pin
 from airflow_mlops.core.data.version import Column, DataFile, DatasetRef, DatasetVersion
 from airflow_mlops.core.evaluation.report import Evaluation, SliceMetrics
 from airflow_mlops.core.gates import Gate, GateResult
@@ -37,6 +38,23 @@ def dataset_version(files: int = 2) -> DatasetVersion:
         last_event=datetime(2013, 6, 30, 23, 59, tzinfo=timezone.utc),
         until=datetime(2013, 7, 1, tzinfo=timezone.utc),
         created_at=NOW,
+    )
+
+
+def pin(objects: int = 2) -> Pin:
+    """Objects of a versioned bucket; the first one was written before it was versioned."""
+    return Pin(
+        name="flight_delay",
+        id="d" * 64,
+        format="parquet",
+        root="s3://lake/gold",
+        event_time="scheduled",
+        created_at=NOW,
+        sources=tuple(f"flights/2013/{n:03d}.parquet" for n in range(objects)),
+        sizes=(1000,) * objects,
+        version_ids=(None, *(f"version-{n}" for n in range(1, objects))),
+        etags=("tag",) * objects,
+        hashes={"flights/2013/000.parquet": f"{0:064x}"},
     )
 
 

@@ -20,6 +20,8 @@ VERSION, TRAINED = records.dataset_version(), records.trained_model()
 STAGES = {
     "snapshot": stages.snapshot_lineage("/srv/data", VERSION, STORE),
     "snapshot of many files": stages.snapshot_lineage("s3://b/p", records.dataset_version(101), STORE),
+    "snapshot that only pins": stages.snapshot_lineage("/srv/data", records.pin(), STORE),
+    "snapshot that pins many objects": stages.snapshot_lineage("/srv/data", records.pin(101), STORE),
     "validate": stages.validate_lineage(VERSION, records.validation_result(), STORE),
     "train": stages.train_lineage(VERSION, TRAINED, STORE),
     "evaluate": stages.evaluate_lineage(VERSION, TRAINED, records.evaluation(), STORE),
@@ -252,3 +254,24 @@ def test_rows_of_a_query_come_from_no_file():
     query = QueryRef(connection="warehouse", sql="SELECT 1")
     version = records.dataset_version(1).model_copy(update={"query": query})
     assert stages.snapshot_lineage("/srv/data", version).inputs == []
+
+
+def test_a_pin_tells_objects_and_their_versions_and_no_rows():
+    lineage = STAGES["snapshot that only pins"]
+    assert [(one.namespace, one.name) for one in lineage.inputs] == [
+        ("s3://lake", "gold/flights/2013/000.parquet"),
+        ("s3://lake", "gold/flights/2013/001.parquet"),
+    ]
+    assert [one.facets["version"].datasetVersion for one in lineage.inputs] == [f"{0:064x}", "version-1"]
+    (output,) = lineage.outputs
+    statistics = output.outputFacets["outputStatistics"]
+    assert (statistics.rowCount, statistics.size, statistics.fileCount) == (None, 2000, 2)
+    assert "schema" not in output.facets
+    (place,) = output.facets["symlinks"].identifiers
+    assert place.name == f"/srv/store/pins/flight_delay/{'d' * 64}.json"
+
+
+def test_a_pin_of_many_objects_is_one_input():
+    (folder,) = STAGES["snapshot that pins many objects"].inputs
+    assert (folder.namespace, folder.name) == ("s3://lake", "gold/flights/2013")
+    assert folder.inputFacets["inputStatistics"].fileCount == 101
