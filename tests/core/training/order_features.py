@@ -97,5 +97,8 @@ def batch_codes(orders: pd.DataFrame) -> pd.DataFrame:
 
 
 def tells_none_from_nan(orders: pd.DataFrame) -> pd.DataFrame:
-    kinds = ["none" if value is None else "nan" if value != value else "there" for value in orders["country"]]
+    kinds = [
+        "none" if value is None else "nan" if isinstance(value, float) else "there"
+        for value in orders["country"]
+    ]
     return orders[["amount"]].assign(kind=kinds)
