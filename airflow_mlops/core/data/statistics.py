@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from airflow_mlops.core.data.version import Column
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
+E = TypeVar("E")
+
 #: Distinct values are counted exactly up to here; beyond, the count is not known.
 MOST_DISTINCT = 1000
+#: Numbers in between are written to two digits; no number of a person has more than 22.
+_LONG, _TOO_LONG = 1e7, 1e22
 
 
 class ColumnTally:
@@ -60,9 +65,9 @@ class ColumnTally:
             type=str(self._type),
             nulls=self._nulls,
             distinct=len(self._distinct) if self._distinct is not None else None,
-            min=low,
-            max=high,
-            mean=self._sum / self._counted if self._counted else None,
+            min=coarse(low, -1),
+            max=coarse(high, 1),
+            mean=coarse(self._sum / self._counted, 0) if self._counted else None,
         )
 
     def _update_range(self, present: Any) -> None:
@@ -92,6 +97,21 @@ class ColumnTally:
                 found = pc.add(found, pa.scalar(0, self._type))  # -0.0 is 0.0
             found = pc.unique(pa.concat_arrays([self._distinct, found]))
         self._distinct = found if len(found) <= MOST_DISTINCT else None
+
+
+def coarse(number: E, side: int) -> E | float:
+    """A number of a manifest; a long one to two digits, because long numbers name people.
+
+    The least and the greatest phone or card number are somebody's, and manifests go into logs and lineage.
+
+    :param side: -1 for a lower bound and 1 for an upper one, so that they stay bounds; 0 for the nearest.
+    """
+    if not isinstance(number, float) or not _LONG <= abs(number) < _TOO_LONG:
+        return number
+    step: int = 10 ** (math.floor(math.log10(abs(number))) - 1)
+    if side == 0:
+        return float(round(number / step) * step)
+    return float(math.floor(number) // step * step if side < 0 else -(math.floor(-number) // step) * step)
 
 
 def _written(end: Any) -> float | str | None:

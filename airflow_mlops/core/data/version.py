@@ -41,6 +41,7 @@ class Column(Record):
     :param nulls: missing values; a NaN counts as one.
     :param distinct: number of distinct values, None above 1000.
     :param min, max: of numbers, and of times as ISO 8601; infinities are left out, as they are of ``mean``.
+        Numbers from ten million on are written to two digits, outward: long ones name people.
     """
 
     name: str

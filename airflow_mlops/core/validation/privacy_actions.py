@@ -101,5 +101,6 @@ def _needs(spec: ModelSpec, action: SensitiveAction) -> Iterator[tuple[str, str]
         yield spec.data.id, "data.id"
     for name in (*spec.evaluation.slices, *spec.evaluation.groups):
         yield name, "in evaluation.slices or evaluation.groups"
-    for name in spec.validation.unique:
-        yield name, "in validation.unique"
+    drift = spec.validation.drift
+    for name in (*spec.validation.unique, *(drift.columns if drift else ())):
+        yield name, "in validation.unique or validation.drift.columns"

@@ -17,8 +17,8 @@ from airflow_mlops.spec.data import SensitiveKind
 _WORD = r"[^\W\d_]+(?:['\u2019-][^\W\d_]+)*"
 _LIKE_NAME = re.compile(rf"\s*{_WORD}\.?(?:,? {_WORD}\.?){{0,5}}\s*")
 _ADDRESSED = re.compile(
-    rf"(?<!\w)(?:Mr|Mrs|Ms|Miss|Mx|Herrn?|Frau|Monsieur|Madame|Mme|Señora?|Signora?)\.? (?:Dr\.? )?(?!St\b)"
-    rf"({_WORD})"
+    rf"(?<!\w)(?:Mr|Mrs|Ms|Miss|Mx|Herrn?|Frau|Monsieur|Madame|Mme|Señora?|Signora?)\.? "
+    rf"(?:Dr\.? )?(?!(?:St|Mr|Mrs|Ms|Dr)\b)({_WORD})"
 )
 _PAIR = re.compile(rf"(?<![\w@.-])({_WORD})(?: [^\W\d_]\.?)?,? ({_WORD})(?![\w@])")
 #: After one of these a name is that of a place.

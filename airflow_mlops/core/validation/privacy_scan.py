@@ -30,7 +30,7 @@ MOST_VALUES = 5_000
 _LEAST_OF_BATCH = 100
 #: Signs of a batch's values of a column that are examined, and of a single value.
 _MOST_SIGNS = 4_000_000
-_MOST_OF_VALUE = 1_000_000
+_MOST_OF_VALUE = 200_000
 _SEED = 0
 _EXAMPLES = 3
 
@@ -74,11 +74,11 @@ class _Column:
         if found is None:
             return
         allowed = max(_LEAST_OF_BATCH, int(self._budget * part))
-        chosen = found.choose(rng, allowed, _MOST_SIGNS)
+        chosen = found.choose(rng, allowed, _MOST_SIGNS, _MOST_OF_VALUE)
         self._budget = max(0, self._budget - len(chosen.texts))
         scale = found.rows / max(1, chosen.rows)
         for text, count in zip(chosen.texts, chosen.counts, strict=True):
-            self._examine(text[:_MOST_OF_VALUE], count * scale)
+            self._examine(text, count * scale)
 
     def _examine(self, text: str, rows: float) -> None:
         key = hash(text)

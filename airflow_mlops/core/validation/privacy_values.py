@@ -36,20 +36,19 @@ class Candidates:
         """Rows that hold one of them."""
         return sum(self.counts)
 
-    def choose(self, rng: np.random.Generator, most: int, signs: int) -> Candidates:
-        """Some of them: at most so many, with at most so many signs together, but one in any case."""
-        order = range(len(self.texts))
-        picked = (
-            rng.choice(len(self.texts), most, replace=False).tolist() if len(self.texts) > most else order
-        )
+    def choose(self, rng: np.random.Generator, most: int, signs: int, longest: int) -> Candidates:
+        """Some of them, drawn by chance: at most so many, with at most so many signs together, but one in any case.
+
+        :param longest: signs of a text that count; those beyond are cut off.
+        """
         chosen: list[int] = []
         used = 0
-        for place in picked:
-            used += len(self.texts[place])
+        for place in rng.permutation(len(self.texts))[:most].tolist():
+            used += min(len(self.texts[place]), longest)
             if chosen and used > signs:
                 break
             chosen.append(place)
-        return Candidates([self.texts[one] for one in chosen], [self.counts[one] for one in chosen])
+        return Candidates([self.texts[one][:longest] for one in chosen], [self.counts[one] for one in chosen])
 
 
 def leaves(values: pa.Array) -> Iterator[pa.Array]:

@@ -11,22 +11,7 @@ from stdnum.de import idnr
 from stdnum.gb import nhs
 
 ROWS = 400
-FIRST = [
-    "James",
-    "Mary",
-    "Robert",
-    "Patricia",
-    "John",
-    "Jennifer",
-    "Michael",
-    "Linda",
-    "David",
-    "Elizabeth",
-    "William",
-    "Barbara",
-    "Richard",
-    "Susan",
-]
+FIRST = ["James", "Mary", "Robert", "Patricia", "John", "Jennifer", "Michael", "Linda", "David", "Elizabeth"]
 LAST = [
     "Smith",
     "Johnson",
@@ -38,9 +23,6 @@ LAST = [
     "Davis",
     "Rodriguez",
     "Martinez",
-    "Wilson",
-    "Anderson",
-    "Taylor",
 ]
 WORDS = [
     "the",
@@ -55,12 +37,7 @@ WORDS = [
     "delay",
     "and",
     "we",
-    "will",
     "answer",
-    "within",
-    "two",
-    "days",
-    "please",
 ]
 
 
@@ -182,7 +159,8 @@ HARMLESS: dict[str, Callable[[random.Random], object]] = {
     "epoch_ms": lambda r: 1_357_000_000_000 + r.randint(0, 31_536_000_000),
     "epoch_ns": lambda r: (1_357_000_000 + r.randint(0, 31_536_000)) * 10**9,
     "stamp": lambda r: (
-        f"2013{r.randint(1, 12):02d}{r.randint(1, 28):02d}{r.randint(0, 23):02d}{r.randint(0, 59):02d}{r.randint(0, 59):02d}"
+        f"2013{r.randint(1, 12):02d}{r.randint(1, 28):02d}"
+        f"{r.randint(0, 23):02d}{r.randint(0, 59):02d}{r.randint(0, 59):02d}"
     ),
     "iso": lambda r: (
         f"2013-{r.randint(1, 12):02d}-{r.randint(1, 28):02d}T{r.randint(0, 23):02d}:{r.randint(0, 59):02d}:00.123456"
