@@ -157,4 +157,5 @@ def _number(end: float | None) -> str:
     """The shortest text that reads as the same number."""
     if end is None:
         return ""
-    return str(int(end)) if end.is_integer() and abs(end) < 1e15 else repr(end)
+    number = float(end)
+    return str(int(number)) if number.is_integer() and abs(number) < 1e15 else repr(number)

@@ -12,8 +12,11 @@ from airflow_mlops.core.training.predictor import Predictor
 if TYPE_CHECKING:
     import pandas as pd
 
-_MOST_ROWS = 2_000
-#: Rows times features that are explained: bounds time and memory for wide models.
+_LEAST_ROWS, _MOST_ROWS = 100, 5_000
+#: Rows times bytes of the model that are explained: bounds the time, which grows with the nodes of the trees, to about
+#: a second.
+_MOST_WORK = 600_000_000
+#: Rows times features: bounds the memory of a wide model.
 _MOST_CELLS = 2_000_000
 #: Features in the record.
 _MOST_FEATURES = 200
@@ -33,7 +36,8 @@ def importance_of(predictor: Predictor, frame: pd.DataFrame, *, seed: int) -> Im
     import numpy as np
 
     names = predictor.trained.signature.features
-    size = min(len(frame), _MOST_ROWS, max(50, _MOST_CELLS // len(names)))
+    work = min(_MOST_WORK // predictor.trained.size, _MOST_CELLS // len(names))
+    size = min(len(frame), max(_LEAST_ROWS, min(_MOST_ROWS, work)))
     chosen = np.sort(np.random.default_rng(seed).choice(len(frame), size, replace=False))
     mean = np.abs(predictor.contributions(frame.iloc[chosen])[:, :-1]).mean(axis=0)
     gains = predictor.gains()

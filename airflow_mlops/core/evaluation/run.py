@@ -161,6 +161,7 @@ def _search(spec: ModelSpec, scored: Scored, objective: str, progress: Progress)
         scored.labels,
         scored.scores,
         seed=spec.training.seed,
+        times=scored.frame[spec.data.event_time],
     )
     progress(found.reason)
     return found

@@ -11,7 +11,7 @@ from airflow_mlops.core.evaluation.analysis import SliceSearchResult, WeakSlice
 from airflow_mlops.core.evaluation.bins import bins_of
 from airflow_mlops.core.evaluation.candidates import Part, families
 from airflow_mlops.core.evaluation.conditions import slice_text
-from airflow_mlops.core.evaluation.max_t import Comparison, compare, normal_statistic
+from airflow_mlops.core.evaluation.max_t import Comparison, compare, normal_deviate
 from airflow_mlops.core.evaluation.metrics import expected_losses, row_losses
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 #: Columns that are looked at: with pairs the work grows with the square of their number.
 _MOST_COLUMNS = {1: 500, 2: 40}
 _MOST_ROWS = 200_000
+_LEAST_BLOCKS, _MOST_BLOCKS = 20, 100
 #: Candidates beyond chance that are looked at for the report, the worst first.
 _MOST_VISITED = 1000
 
@@ -58,20 +59,22 @@ def search_slices(
     scores: NDArray[np.float64],
     *,
     seed: int,
+    times: pd.Series | None = None,
 ) -> SliceSearchResult:
     """Compare the mean loss of every slice with that of all other rows, and keep what chance does not explain.
 
     Slices: values of texts, booleans and few-valued numbers, ranges of numbers between quantiles, hours and weekdays
     (UTC) of times, missing values; and pairs of these. They are made without a look at the losses. The
     chance that any reported slice is no worse than the other rows is at most ``search.alpha``
-    (:mod:`~airflow_mlops.core.evaluation.max_t`), and the bounds ``low`` hold for all slices at once. That takes rows
-    as independent: where many rows share one cause (a storm), it says what was so in these rows.
+    (:mod:`~airflow_mlops.core.evaluation.max_t`), and the bounds ``low`` hold for all slices at once. With ``times``,
+    rows of one day may share a cause (a storm): a slice is reported only if it is worse on enough days to tell.
 
-    A slice of two columns is reported if it is worse than the rest of either column's slice, too; any slice, if it is
-    worse beyond chance even without the rows of the slices before it. The worst first, by ``low``.
+    A slice of two columns is reported if it is worse than the rest of either column's slice, too; any slice, if most
+    of its rows are in none before it, and these are worse beyond chance by themselves. The worst first, by ``low``.
 
     :param columns: columns of ``frame`` to combine.
     :param seed: of the shuffles.
+    :param times: event times of the rows.
     :raises DataError: if a column can't be sliced by.
     """
     import numpy as np
@@ -81,11 +84,13 @@ def search_slices(
     chosen = _sample(len(labels), seed)
     if len(chosen) < len(labels):
         frame, labels, scores = frame.iloc[chosen], labels[chosen], scores[chosen]
+        times = None if times is None else times.iloc[chosen]
     losses = row_losses(objective, labels, scores)
     if losses.max() - losses.min() <= 1e-9 * abs(float(losses.max())):
         return _nothing(search, "the loss is the same in all rows: no slice can be worse")
     bins = [one for column in columns for one in bins_of(frame, column, search.min_rows)]
-    found = compare(families(bins, search.max_features, search.min_rows), losses, seed)
+    blocks = None if times is None else _blocks(times)
+    found = compare(families(bins, search.max_features, search.min_rows), losses, seed, blocks)
     if not found.parts:
         reason = f"no slice of {', '.join(columns)} has {search.min_rows} of the {len(labels)} rows"
         return _nothing(search, reason[:300])
@@ -110,6 +115,18 @@ def _sample(rows: int, seed: int) -> NDArray[np.int64]:
     if rows <= _MOST_ROWS:
         return np.arange(rows)
     return np.sort(np.random.default_rng(seed).choice(rows, _MOST_ROWS, replace=False))
+
+
+def _blocks(times: pd.Series) -> NDArray[np.int64]:
+    """The day of each row from 0 on; parts of equal length where there are fewer than 20 days, or more than 100."""
+    import numpy as np
+    import pandas as pd
+
+    at = pd.to_datetime(times, utc=True)
+    seconds = (at - at.min()).dt.total_seconds().to_numpy(dtype=np.float64)
+    span = float(seconds.max()) or 1.0
+    count = int(np.clip(span / 86_400, _LEAST_BLOCKS, _MOST_BLOCKS))
+    return np.minimum((seconds / span * count).astype(np.int64), count - 1)
 
 
 def _weakest(found: Comparison, losses: NDArray[np.float64], search: SliceSearch) -> list[int]:
@@ -147,9 +164,10 @@ def _is_new(
     critical: float,
     min_rows: int,
 ) -> bool:
-    """Whether the rows that no slice before has are worse than elsewhere by themselves."""
+    """Whether most rows are in no slice before it, and those are worse than elsewhere by themselves."""
     own = mask & free
-    return int(own.sum()) >= min_rows and _statistic(losses[own], losses[free & ~mask]) > critical
+    enough = max(min_rows, math.ceil(int(mask.sum()) / 2))
+    return int(own.sum()) >= enough and _statistic(losses[own], losses[free & ~mask]) > critical
 
 
 def _adds(
@@ -170,7 +188,7 @@ def _statistic(inside: NDArray[np.float64], outside: NDArray[np.float64]) -> flo
     error = math.sqrt(inside.var(ddof=1) / len(inside) + outside.var(ddof=1) / len(outside))
     difference = float(inside.mean() - outside.mean())
     t = difference / error if error else math.copysign(math.inf, difference)
-    return float(normal_statistic(np.array([t]), np.array([len(inside)]))[0])
+    return float(normal_deviate(np.array([t]), np.array([len(inside) - 1.0]))[0])
 
 
 def _describe(

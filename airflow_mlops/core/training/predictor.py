@@ -117,16 +117,8 @@ class Predictor:
         return np.asarray(self._booster.predict(matrix, pred_contribs=True), dtype=np.float64)
 
     def gains(self) -> dict[str, float]:
-        """How much all splits on a feature improved the training loss; features without a split are left out.
-
-        Empty for a linear booster, which has no splits.
-        """
-        import xgboost
-
-        try:
-            found = self._booster.get_score(importance_type="total_gain")
-        except xgboost.core.XGBoostError:
-            return {}
+        """How much all splits on a feature improved the training loss; features without a split are left out."""
+        found = self._booster.get_score(importance_type="total_gain")
         return {name: float(gain) for name, gain in found.items() if isinstance(gain, (int, float))}
 
     def _features(self, raw: pd.DataFrame) -> pd.DataFrame:

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 
 from airflow_mlops.core.errors import SpecError
-from airflow_mlops.core.evaluation.gating import Measured, check_gates, decide
+from airflow_mlops.core.evaluation.gating import Measured, check_evaluation, check_gates, decide
 from airflow_mlops.core.gates import Gate
+from airflow_mlops.spec import Evaluation
 
 
 def measured(
@@ -115,3 +117,33 @@ def test_a_slice_with_few_rows_decides_nothing() -> None:
 def test_gates_that_can_not_be_measured(gate: Gate, objective: str, message: str) -> None:
     with pytest.raises(SpecError, match=message):
         check_gates([gate], objective)
+
+
+def test_groups_costs_and_wide_searches_are_checked_before_anything_is_trained() -> None:
+    def check(objective: str = "binary", features: int = 5, **sections: Any) -> None:
+        metric = "auc" if objective == "binary" else "rmse"
+        gates = [{"metric": metric, "max": 1}, *sections.pop("gates", [])]
+        check_evaluation(
+            Evaluation(gates=gates, **sections), [f"c{one}" for one in range(features)], objective
+        )
+
+    fair = {"metric": "equalized_odds_difference", "group": "origin", "max": 0.1}
+    check(
+        groups=["origin"], costs={"false_positive": 1}, search={}, gates=[fair, {"metric": "cost", "max": 3}]
+    )
+    with pytest.raises(SpecError, match=r"equalized_odds_difference can't be measured .* a regression model"):
+        check("regression", gates=[fair])
+    with pytest.raises(
+        SpecError, match=r"evaluation.groups is about answers of yes or no; given a regression"
+    ):
+        check("regression", groups=["origin"])
+    with pytest.raises(SpecError, match=r"leave evaluation.costs out"):
+        check("regression", costs={"false_positive": 1})
+    with pytest.raises(SpecError, match=r"evaluation.search has too many columns"):
+        check(features=10_000, search={})
+
+
+def test_the_interval_of_a_limit_is_told() -> None:
+    gate = Gate(metric="demographic_parity_difference", group="origin", max=0.1)
+    told = decide(gate, Measured(0.08, None, None, 900, interval=(0.05, 0.12)))
+    assert (told.outcome, told.reason) == ("pass", "0.08 is at most 0.1 (95 % interval: 0.05 to 0.12)")

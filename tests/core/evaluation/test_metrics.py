@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from airflow_mlops.core.evaluation.metrics import calibration_error, known_metrics, measure, measure_one
+from airflow_mlops.core.evaluation.metrics import calibration_error, known_metrics, measure
 from airflow_mlops.core.gates import HIGHER_IS_BETTER, LOWER_IS_BETTER
 
 LABELS = np.array([0.0, 0, 1, 1])

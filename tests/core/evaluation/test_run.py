@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,12 @@ import pytest
 from airflow_mlops.core.data.reading import read_frame
 from airflow_mlops.core.data.split import split_by_time
 from airflow_mlops.core.data.version import DatasetVersion
-from airflow_mlops.core.errors import DataError, MlopsError, SpecError
+from airflow_mlops.core.errors import DataError, MlopsError, PlatformError, SpecError
 from airflow_mlops.core.evaluation.report import Evaluation
 from airflow_mlops.core.evaluation.run import evaluate, explain
 from airflow_mlops.core.store import Store
 from airflow_mlops.core.training.artifact import TrainedModel
+from airflow_mlops.core.training.predictor import Predictor
 from airflow_mlops.core.training.run import train
 from tests.core.training.world import World, make_version, spec_of
 
@@ -210,3 +212,175 @@ def test_data_that_lack_a_column_of_the_champion(
 def test_explain_without_gates() -> None:
     assert explain(Evaluation(rows=5, metrics={})) == "no gate was evaluated: nothing passes unjudged"
     assert not Evaluation(rows=5, metrics={}).passed
+
+
+def everything(*gates_: dict[str, Any], **sections: Any) -> dict[str, Any]:
+    """A spec whose evaluation asks for every analysis."""
+    return {
+        "evaluation": {
+            "gates": [{"metric": "auc", "min": 0.5}, *gates_],
+            "search": {"columns": ["amount", "country", "express", "ordered"], "min_rows": 50},
+            "groups": ["country"],
+            "costs": {"false_positive": 1, "false_negative": 3, "currency": "EUR"},
+            **sections,
+        }
+    }
+
+
+def test_every_analysis_that_the_spec_asks_for(
+    store: Store, version: DatasetVersion, trained: TrainedModel
+) -> None:
+    spec = spec_of(
+        **everything(
+            {"metric": "cost", "max": 2.0},
+            {"metric": "cost", "margin": 0.0},
+            {"metric": "demographic_parity_difference", "group": "country", "max": 0.9},
+            {"metric": "equalized_odds_difference", "group": "express", "margin": 0.0},
+            {"metric": "brier", "max": 0.5, "slice": "amount=[20,80) & country=DE"},
+            {"metric": "brier", "max": 0.5, "slice": "ordered.hour=[,12)"},
+            slices=("ordered.weekday",),
+        )
+    )
+    lines: list[str] = []
+    found = evaluate(store, spec, version, trained, champion=(4, trained), progress=lines.append)
+    assert found.passed, explain(found)
+    assert found.costs is not None
+    assert found.costs.chosen_on == "training"
+    assert found.costs.champion == found.costs.cost < min(found.costs.yes_to_all, found.costs.no_to_all)
+    assert [one.column for one in found.fairness] == ["country", "express"]
+    assert [one.group for one in found.fairness[1].groups] == ["false", "true"]
+    assert "rows are of groups of country that are too small to compare" in " ".join(lines)
+    assert {one.slice.split("=")[0] for one in found.slices} == {"ordered.weekday"}
+    assert found.search is not None
+    assert found.search.looked_at > 50
+    assert found.search.reason in lines
+    assert found.calibration is not None
+    assert found.calibration.champion_error == found.calibration.error
+    assert found.importance is not None
+    assert found.importance.features[0].feature == "amount"
+    assert found.efficiency is not None
+    assert found.efficiency.champion_size == trained.size
+    assert Evaluation.from_bytes(found.to_bytes()) == found
+
+
+def test_the_threshold_is_never_chosen_on_the_rows_that_are_judged(store: Store, tmp_path: Path) -> None:
+    spec = spec_of(**everything(), split={"test": "10d", "validation": "10d"})
+    frame = World(rows=3000).frame()
+    turned = frame.assign(late=np.where(np.arange(3000) < 2250, frame["late"], 1 - frame["late"]))
+    costs = []
+    for name, rows in (("as they are", frame), ("turned", turned)):
+        version = make_version(store, tmp_path / name, rows, spec)
+        costs.append(evaluate(store, spec, version, train(store, spec, version), champion=None).costs)
+    assert costs[0] is not None
+    assert costs[1] is not None
+    assert costs[0].chosen_on == "validation"
+    assert costs[0].threshold == costs[1].threshold
+    assert costs[0].cost < costs[1].cost
+    fields = {"false_positive": 1, "false_negative": 3, "threshold": 0.4}
+    given = evaluate(
+        store, spec_of(**everything(costs=fields)), version, train(store, spec, version), champion=None
+    ).costs
+    assert given is not None
+    assert (given.threshold, given.chosen_on) == (0.4, "spec")
+
+
+def test_a_weak_slice_is_named_in_the_explanation(store: Store, tmp_path: Path) -> None:
+    frame = World(rows=6000).frame()
+    random = np.random.default_rng(3)
+    weak = (frame["city"] == "small").to_numpy() & (np.arange(len(frame)) > 3000)
+    frame.loc[weak, "late"] = (random.random(weak.sum()) < 0.5).astype(int)
+    version = make_version(store, tmp_path / "weak", frame, spec_of())
+    spec = spec_of(**everything(search={"columns": ["city", "country"], "min_rows": 50}))
+    trained = train(store, spec, version)
+    found = evaluate(store, spec, version, trained, champion=None)
+    assert found.search is not None
+    worst = found.search.slices[0]
+    assert worst.slice == "city=small"
+    assert explain(found).endswith(
+        f"; worst slice city=small ({worst.rows} rows): loss {worst.loss:.4g}, elsewhere {worst.elsewhere:.4g}"
+    )
+
+
+def test_a_regression_has_importance_and_efficiency_and_a_search(store: Store, tmp_path: Path) -> None:
+    frame = World(rows=2000).frame()
+    frame["late"] = frame["amount"].fillna(50) / 10
+    spec = spec_of(
+        training={"objective": "regression", "rounds": 5},
+        evaluation={"gates": [{"metric": "rmse", "max": 5}], "search": {}},
+    )
+    version = make_version(store, tmp_path / "numbers", frame, spec)
+    found = evaluate(store, spec, version, train(store, spec, version), champion=None)
+    assert (found.calibration, found.costs, found.fairness) == (None, None, ())
+    assert found.importance is not None
+    assert found.efficiency is not None
+    assert found.search is not None
+    assert found.search.looked_at > 0
+
+
+def test_models_that_answer_nothing_usable(
+    store: Store, version: DatasetVersion, trained: TrainedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = spec_of(
+        **everything(
+            {"metric": "equalized_odds_difference", "group": "country", "max": 1.0},
+            {"metric": "cost", "max": 100},
+            costs={"false_positive": 1, "threshold": 0.5},
+        )
+    )
+    monkeypatch.setattr(Predictor, "predict_frame", lambda self, frame: np.full(len(frame), np.nan))
+    broken = evaluate(store, spec, version, trained, champion=None)
+    assert [result.outcome for result in broken.gates] == ["inconclusive"] * 3
+    assert (broken.calibration, broken.costs, broken.fairness) == (None, None, ())
+    monkeypatch.setattr(Predictor, "predict_frame", lambda self, frame: np.full(len(frame), 0.3))
+    constant = evaluate(store, spec, version, trained, champion=None)
+    assert constant.fairness[0].equalized_odds_difference == 0.0
+    assert constant.calibration is not None
+    assert len(constant.calibration.bins) == 1
+
+
+@pytest.mark.parametrize(
+    "sections,error,message",
+    [
+        (
+            everything(groups=["town"]),
+            DataError,
+            "evaluation.groups needs column town, which the data lack",
+        ),
+        (
+            everything(search={"columns": ["town"]}),
+            DataError,
+            "evaluation.search needs column town",
+        ),
+        (
+            everything({"metric": "auc", "min": 0, "slice": "country=DE & town.hour=3"}),
+            DataError,
+            r"gate auc\[country=DE & town.hour=3\] needs column town.hour",
+        ),
+        (
+            everything({"metric": "auc", "min": 0, "slice": "country=[1,2)"}),
+            DataError,
+            r"slice country=\[1,2\) is a range, and column country holds no numbers",
+        ),
+        (everything(groups=["ordered"]), DataError, "column ordered can't be sliced by"),
+    ],
+)
+def test_analyses_that_can_not_be_made_are_one_line(
+    store: Store,
+    version: DatasetVersion,
+    trained: TrainedModel,
+    sections: dict[str, Any],
+    error: type[MlopsError],
+    message: str,
+) -> None:
+    with pytest.raises(error, match=message) as caught:
+        evaluate(store, spec_of(**sections), version, trained, champion=None)
+    assert "\n" not in str(caught.value)
+
+
+def test_fairlearn_is_missed_only_where_groups_are_compared(
+    store: Store, version: DatasetVersion, trained: TrainedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "fairlearn.metrics", None)
+    assert evaluate(store, spec_of(), version, trained, champion=None).passed
+    with pytest.raises(PlatformError, match="fairlearn is not installed"):
+        evaluate(store, spec_of(**everything()), version, trained, champion=None)

@@ -38,6 +38,14 @@ def test_gates_of_live_traffic_are_accepted(gate):
         (Gate(metric="auc", min=0.7), "rollout.shadow.gates.1: auc can't be judged on live traffic"),
         (Gate(metric="rmse", max=3), "rmse can't be judged"),
         (Gate(metric="brier", margin=0.1, slice="carrier"), "not a slice; slice is malformed; given carrier"),
+        (
+            Gate(metric="brier", margin=0.1, slice="distance=[500,1000)"),
+            "ranges and several conditions can't be judged on live traffic; given distance=[500,1000)",
+        ),
+        (
+            Gate(metric="brier", margin=0.1, slice="carrier=UA & origin=EWR"),
+            "ranges and several conditions can't be judged on live traffic",
+        ),
         (Gate(metric="latency", margin=0.01), "the milliseconds within which"),
         (Gate(metric="latency", margin=0.01, threshold=0), "expected a number above 0"),
         (Gate(metric="error_rate", min=0.1), "less error_rate is better"),
