@@ -48,7 +48,7 @@ class Ageing(Section):
     tolerance: float = Field(
         0.02,
         gt=0,
-        description="A model is too old when the metric is worse by this share than that of a model trained until then.",
+        description="A model is too old when the metric is worse by this share than a model's that was trained later.",
     )
 
 
