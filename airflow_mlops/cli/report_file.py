@@ -31,9 +31,14 @@ def write_report(store: Store, evaluation: Evaluation, what: str, out: Path) -> 
     from airflow_mlops.core.evaluation.page import read_page
 
     page = read_page(store, evaluation, what)
+    write_page(page, out)
+    print(f"{out}: report of {what}, {'passed' if evaluation.passed else 'refused'}, {len(page):,} bytes")
+    return 0
+
+
+def write_page(page: bytes, out: Path) -> None:
+    """Write a page. :raises PlatformError: if the file can't be written."""
     try:
         out.write_bytes(page)
     except OSError as error:
         raise PlatformError("report can't be written", given=f"{out}: {error.strerror}") from None
-    print(f"{out}: report of {what}, {'passed' if evaluation.passed else 'refused'}, {len(page):,} bytes")
-    return 0

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_mlops.core.data.pin import Pin
+    from airflow_mlops.core.validation.result import ValidationResult
 
 
 class SnapshotOperator(MlopsOperator):
@@ -70,11 +71,15 @@ class SnapshotOperator(MlopsOperator):
 
 
 class ValidateOperator(MlopsOperator):
-    """Test a dataset version by the spec's expectations; bad rows go to quarantine, a severe failure stops the run.
+    """Test a dataset version by the spec's expectations and checks; bad rows go to quarantine.
 
-    Returns ``{"ref", "success", "failed", "warnings", "quarantine", "quarantined_rows"}``; the full result lies in
-    the store, and so do the bad rows (``quarantine`` is the hash of a Parquet blob). It is also pushed as XCom
-    ``validation``, so that it is there when the task fails.
+    A failure of severity ``fail`` stops the run, ``warn`` is recorded, ``drop`` goes on without the bad rows.
+
+    Returns ``{"ref", "success", "failed", "warnings", "dropped", "dropped_rows", "quarantine", "quarantined_rows",
+    "docs"}``; the full result lies in the store, and so do the bad rows and the data docs (``quarantine`` is the hash
+    of a Parquet blob, ``docs`` of an HTML blob). It is also pushed as XCom ``validation``, so that it is there when
+    the task fails. XCom ``dataset`` is the version that goes on, as :class:`SnapshotOperator` returns one: what was
+    tested, or that without the dropped rows.
 
     :param dataset: what :class:`SnapshotOperator` returned. (templated)
     """
@@ -92,22 +97,60 @@ class ValidateOperator(MlopsOperator):
         from airflow_mlops.core.validation.run import explain, validate
 
         version = load_dataset(work, self.dataset, self.progress)
-        result = validate(work.store, work.platform.data(), work.spec, version, progress=self.progress)
-        failed = [one for one in result.expectations if not one.success]
-        small = {
-            "ref": keep(work.store, result),
-            "success": result.success,
-            "failed": [one.name for one in failed if one.severity == "fail"],
-            "warnings": [one.name for one in failed if one.severity == "warn"],
-            "quarantine": result.quarantine,
-            "quarantined_rows": result.quarantined_rows,
-        }
+        result = validate(
+            work.store,
+            work.platform.data(),
+            work.spec,
+            version,
+            previous=self._previous(work, version),
+            by=work.who,
+            progress=self.progress,
+        )
+        small = _validation_result(keep(work.store, result), result)
         context["ti"].xcom_push(key="validation", value=small)
-        self.declare(lambda: validate_lineage(version, result, work.store.uri))
+        goes_on = version
+        if result.dataset != version.ref:
+            goes_on = load_dataset(work, {"dataset": result.dataset.name, "id": result.dataset.id})
+        self.declare(lambda: validate_lineage(version, result, work.store.uri, goes_on))
+        where = f"docs: airflow-mlops validation docs {small['ref']} --store {work.store.uri} --out docs.html"
         if not result.success:
-            raise ValidationFailed(explain(result))
+            raise ValidationFailed(f"{explain(result)} | {where}")
+        context["ti"].xcom_push(key="dataset", value=dataset_result(goes_on))
         self.progress(explain(result))
+        if result.docs:
+            self.progress(where)
         return small
+
+    def _previous(self, work: Work, version: DatasetVersion) -> DatasetVersion | None:
+        """The dataset version of the newest model of another run, which checks compare with; None for the first."""
+        from airflow_mlops.core.registry.versions import Registry
+
+        asked = work.spec.validation
+        if not (asked.volume or asked.contract or asked.drift):
+            return None
+        registry = Registry(work.store, work.spec.name)
+        for number in reversed(registry.numbers()):
+            model = registry.get(number)
+            if model.run is None or model.run.key != work.run:
+                ref = model.dataset
+                return load_dataset(work, {"dataset": ref.name, "id": ref.id}, self.progress)
+        return None
+
+
+def _validation_result(ref: str, result: ValidationResult) -> dict[str, Any]:
+    """What a validation returns: the names of what failed, and where to look."""
+    failed = [one for one in result.expectations if not one.success]
+    return {
+        "ref": ref,
+        "success": result.success,
+        "failed": [one.name for one in failed if one.stops],
+        "warnings": [one.name for one in failed if one.severity == "warn"],
+        "dropped": [one.name for one in failed if one.severity == "drop" and not one.stops],
+        "dropped_rows": result.dropped_rows,
+        "quarantine": result.quarantine,
+        "quarantined_rows": result.quarantined_rows,
+        "docs": result.docs,
+    }
 
 
 def dataset_result(version: DatasetVersion | Pin) -> dict[str, Any]:

@@ -68,8 +68,13 @@ def derive_lineage(parent: DatasetVersion, version: DatasetVersion, store_uri: s
     return ol.Lineage(inputs=[ol.version_read(parent, store_uri)], outputs=outputs)
 
 
-def validate_lineage(version: DatasetVersion, result: ValidationResult, store_uri: str) -> Lineage:
-    """A dataset version -> what the expectations said of it, and the rows in quarantine."""
+def validate_lineage(
+    version: DatasetVersion, result: ValidationResult, store_uri: str, goes_on: DatasetVersion | None = None
+) -> Lineage:
+    """A dataset version -> what the expectations said of it, the rows in quarantine, and the version without them.
+
+    :param goes_on: the version that goes on, where rows were dropped.
+    """
     from airflow_mlops.core.lineage import assertions
     from airflow_mlops.core.lineage import datasets as ol
 
@@ -83,6 +88,8 @@ def validate_lineage(version: DatasetVersion, result: ValidationResult, store_ur
                 outputStatistics=ol.rows_written(result.quarantined_rows, files=1),
             )
         )
+    if goes_on is not None and goes_on.ref != version.ref:
+        outputs += derive_lineage(version, goes_on, store_uri).outputs
     quality = ol.quality_of(version)
     tested = ol.version_read(version, store_uri, dataQualityAssertions=facet, dataQualityMetrics=quality)
     return ol.Lineage(inputs=[tested], outputs=outputs)

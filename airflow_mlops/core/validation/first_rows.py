@@ -55,6 +55,10 @@ class FirstRows:
         self._times, self._places = merged[order], [places[one] for one in order]
         self._rows = rows.take(pa.array(order))
 
+    def take(self, rows: pa.Table) -> None:
+        """Keep rows that are known to be the first ones."""
+        self._rows = rows.select([one.name for one in self._columns])
+
     @property
     def places(self) -> tuple[tuple[int, int], ...]:
         """File and row of the first ones."""

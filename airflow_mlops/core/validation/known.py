@@ -10,7 +10,7 @@ import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timezone
 from typing import Any, Literal
 
 _DATE = re.compile(r"\d{4}-\d\d-\d\d")
@@ -30,8 +30,8 @@ class NotPlain(Exception):
 class Known:
     """An expectation type.
 
-    :param fields: for each argument, what reads it: returns the value as Great Expectations holds it, or raises
-        :class:`NotPlain`.
+    :param fields: for each argument, in the order of Great Expectations, what reads it: returns the value as it would
+        be held there, or raises :class:`NotPlain`.
     :param required: arguments that have to be there.
     :param one_of: arguments of which at least one has to be there.
     """
@@ -50,7 +50,7 @@ def recognise(kind: str, arguments: Mapping[str, Any]) -> dict[str, Any] | None:
     if known.one_of and not set(known.one_of) & set(arguments):
         return None
     try:
-        read = {name: known.fields[name](value) for name, value in arguments.items()}
+        read = {name: take(arguments[name]) for name, take in known.fields.items() if name in arguments}
     except (NotPlain, ValueError, OverflowError):
         return None
     return None if _upside_down(read) else read
@@ -66,7 +66,16 @@ def _upside_down(read: Mapping[str, Any]) -> bool:
     low, high = read.get("min_value"), read.get("max_value")
     if low is None or high is None:
         return False
-    return type(low) is not type(high) or low > high
+    if type(low) is not type(high):
+        return True
+    return bool(_comparable(low) > _comparable(high))
+
+
+def _comparable(limit: Any) -> Any:
+    """A time without a zone is taken as UTC."""
+    if isinstance(limit, datetime) and limit.tzinfo is None:
+        return limit.replace(tzinfo=timezone.utc)
+    return limit
 
 
 def _text(value: Any) -> str:
@@ -132,6 +141,13 @@ def _set(value: Any) -> list[Any]:
     return list(value)
 
 
+def _filled(value: Any) -> list[Any]:
+    """As :func:`_set`, with something in it."""
+    if not value:
+        raise NotPlain
+    return _set(value)
+
+
 def _names(value: Any) -> list[str]:
     if not isinstance(value, list) or len(set(map(str, value))) < len(value):
         raise NotPlain
@@ -161,17 +177,17 @@ def _between(limit: Callable[[Any], Any], level: Level = "column", **fields: Cal
     bounds = {"min_value": limit, "max_value": limit, "strict_min": _flag, "strict_max": _flag}
     column = () if level == "table" else ("column",)
     named = dict.fromkeys(column, _text)
-    return Known(level, {**named, **bounds, **fields}, column, ("min_value", "max_value"))
+    return Known(level, {**named, **fields, **bounds}, column, ("min_value", "max_value"))
 
 
 def _pair(**fields: Callable[[Any], Any]) -> Known:
     ignored = _one_of("both_values_are_missing", "either_value_is_missing")
-    named = {"column_A": _text, "column_B": _text, "mostly": _share, "ignore_row_if": ignored}
-    return Known("row", {**named, **fields}, ("column_A", "column_B"))
+    named = {"column_A": _text, "column_B": _text, "mostly": _share}
+    return Known("row", {**named, **fields, "ignore_row_if": ignored}, ("column_A", "column_B"))
 
 
 def _in_set(**fields: Callable[[Any], Any]) -> Known:
-    return Known("column", {"column": _text, "value_set": _set, **fields}, ("column", "value_set"))
+    return Known("column", {"column": _text, "value_set": _filled, **fields}, ("column", "value_set"))
 
 
 _ROW_BOUNDS: tuple[str, ...] = ("min_value", "max_value")

@@ -97,7 +97,8 @@ def _counted(planned: Planned, found: Mapping[str, Any], examples: tuple[str, ..
     if not count:
         return f"all of {total:,} {what} as expected"
     share = f"{float(found.get('unexpected_percent') or 0):.3g} %"
-    return f"{count:,} of {total:,} {what} ({share}) unexpected{_asked(planned)}; e.g. {'; '.join(examples)}"
+    shown_ones = f"; e.g. {'; '.join(examples)}" if examples else ""
+    return f"{count:,} of {total:,} {what} ({share}) unexpected{_asked(planned)}{shown_ones}"
 
 
 def _observed(planned: Planned, success: bool, found: Mapping[str, Any], examples: tuple[str, ...]) -> str:

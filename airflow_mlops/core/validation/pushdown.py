@@ -6,10 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from airflow_mlops.core.data.engine import quoted
 from airflow_mlops.core.validation.aggregates import Aggregate, aggregate
 from airflow_mlops.core.validation.columns import Column, columns_of
 from airflow_mlops.core.validation.first_rows import FirstRows
-from airflow_mlops.core.validation.found import Found, counted, mostly_holds
+from airflow_mlops.core.validation.found import PARTIAL, Found, counted, mostly_holds
 from airflow_mlops.core.validation.marks import BITS, Marks, flags, marks_of, words_for
 from airflow_mlops.core.validation.row_tests import RowTest, row_test
 from airflow_mlops.core.validation.suite import Planned
@@ -126,7 +127,8 @@ def _take_test(table: Table, work: Pushdown, number: int, test: RowTest, counts:
         work.tests[number] = test
         return
     if mostly_holds(of, bad, test.mostly):
-        work.found[number] = Found(True, counted(work.rows, judged, bad, []))
+        examples = _forgiven(table, work, number, test) if bad else []
+        work.found[number] = Found(True, counted(work.rows, judged, bad, examples))
     elif test.keys:
         work.places[number] = _repeated_places(table, test)
     else:
@@ -139,17 +141,38 @@ def _repeated(table: Table, test: RowTest) -> int:
     return int(table.all(f"SELECT coalesce(sum(n), 0) FROM ({groups})")[0][0])  # noqa: S608
 
 
-def _repeated_places(table: Table, test: RowTest) -> tuple[Any, Any]:
+def _forgiven(table: Table, work: Pushdown, number: int, test: RowTest) -> list[Any]:
+    """The first bad values of an expectation that holds nevertheless."""
+    names = ", ".join(quoted(name) for name in test.columns)
+    order = f"ORDER BY {quoted(table.version.event_time)}, {FILE}, {ROW} LIMIT {PARTIAL}"
+    if test.keys:
+        query = f"SELECT * FROM ({_repeated_rows(test, VIEW + '.*')}) {order}"  # noqa: S608
+    else:
+        query = f"SELECT {names} FROM {VIEW} WHERE {test.bad} {order}"  # noqa: S608
+    first = FirstRows([work.columns[name] for name in test.columns])
+    first.take(table.whole(query, test.columns))
+    return _examples(work.planned[number], first)
+
+
+def _examples(one: Planned, first: FirstRows) -> list[Any]:
+    return first.records() if one.type == _COMPOUND else first.values()
+
+
+def _repeated_rows(test: RowTest, columns: str) -> str:
+    """SQL for columns of the rows that have something in common with another."""
     named = ", ".join(f"{key} AS k{number}" for number, key in enumerate(test.keys))
     groups = (
         f"SELECT {named} FROM {VIEW} WHERE {test.judged} GROUP BY {', '.join(test.keys)} HAVING count(*) > 1"  # noqa: S608
     )
     equal = " AND ".join(f"mine.k{one} IS NOT DISTINCT FROM twice.k{one}" for one in range(len(test.keys)))
-    query = (
-        f"SELECT {FILE}, {ROW} FROM (SELECT {FILE}, {ROW}, {named} FROM {VIEW} WHERE {test.judged}) AS mine "  # noqa: S608
+    return (
+        f"SELECT mine.* FROM (SELECT {columns}, {named} FROM {VIEW} WHERE {test.judged}) AS mine "  # noqa: S608
         f"SEMI JOIN ({groups}) AS twice ON {equal}"
     )
-    found = table.connection.sql(query).to_arrow_table()
+
+
+def _repeated_places(table: Table, test: RowTest) -> tuple[Any, Any]:
+    found = table.connection.sql(_repeated_rows(test, f"{FILE}, {ROW}")).to_arrow_table()
     return found.column(0).to_numpy(), found.column(1).to_numpy()
 
 
@@ -220,8 +243,7 @@ def _query(table: Table, work: Pushdown, marks: Marks, names: Sequence[str]) -> 
 def settle(work: Pushdown, number: int, first: FirstRows) -> Found:
     """The result of an expectation whose bad rows have streamed by."""
     judged = work.judged[number]
-    several = work.planned[number].type == _COMPOUND
-    examples = first.records() if several else first.values()
+    examples = _examples(work.planned[number], first)
     mostly = float((work.planned[number].read or {}).get("mostly", 1.0))
     holds = mostly_holds(work.rows if judged is None else judged, first.count, mostly)
     return Found(holds, counted(work.rows, judged, first.count, examples), first=first.places)

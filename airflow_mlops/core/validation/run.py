@@ -23,11 +23,9 @@ from airflow_mlops.core.validation.result import ExpectationResult, ValidationRe
 from airflow_mlops.core.validation.suite import bind, plan
 
 if TYPE_CHECKING:
-    from airflow_mlops.spec import ModelSpec, Validation
+    from airflow_mlops.spec import ModelSpec
 
 __all__ = ["explain", "validate"]
-
-_SHOW_ALL = Masking()
 
 
 @dataclass(frozen=True)
@@ -47,7 +45,6 @@ def validate(
     *,
     previous: DatasetVersion | None = None,
     now: datetime | None = None,
-    masking: Masking = _SHOW_ALL,
     by: str = "validate",
     progress: Progress = ignore,
 ) -> ValidationResult:
@@ -60,14 +57,13 @@ def validate(
 
     :param previous: the version before, which checks compare with; None for the first.
     :param now: the time of the checks.
-    :param masking: which columns' values must not be shown.
     :param by: who asked for it.
     :raises SpecError: for an unknown expectation, a wrong argument or an unknown column, before data is read.
     :raises DataError: if the suite file can't be read, or every row would be dropped.
     :raises PlatformError: if Great Expectations is needed and not installed.
     """
     start = time.perf_counter()
-    judged = _judge(store, root, spec.validation, version, masking, progress)
+    judged = _judge(store, root, spec, version, progress)
     results = (*judged.results, *_checked(store, spec, version, previous, now))
     success = not any(one.stops for one in results)
     tested, goes_on = judged.tested, version
@@ -91,21 +87,27 @@ def validate(
 
 
 def _judge(
-    store: Store,
-    root: DataRoot,
-    asked: Validation,
-    version: DatasetVersion,
-    masking: Masking,
-    progress: Progress,
+    store: Store, root: DataRoot, spec: ModelSpec, version: DatasetVersion, progress: Progress
 ) -> _Judged:
-    planned = bind(plan(root, asked), version)
+    planned = bind(plan(root, spec.validation), version)
     if not planned:
         return _Judged()
-    tested = judge_all(store, version, planned, in_memory=asked.engine == "gx", progress=progress)
+    in_memory = spec.validation.engine == "gx"
+    tested = judge_all(store, version, planned, in_memory=in_memory, progress=progress)
+    masking = _masking(store, spec, version)
     shown = [masked(one, found, masking) for one, found in zip(planned, tested.found, strict=True)]
     results = tuple(read_outcome(one, found, version) for one, found in zip(planned, shown, strict=True))
     details = put_bytes(store, details_of(version, planned, shown, tested.in_memory))
     return _Judged(results, tested, details)
+
+
+def _masking(store: Store, spec: ModelSpec, version: DatasetVersion) -> Masking:
+    """Which columns' values must not be shown; their module is needed only where the spec asks for privacy."""
+    if spec.privacy is None:
+        return Masking()
+    from airflow_mlops.core.validation.privacy import sensitive_columns
+
+    return Masking(sensitive_columns(store, spec, version))
 
 
 def _checked(

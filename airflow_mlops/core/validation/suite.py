@@ -56,8 +56,7 @@ class Planned:
         if self.expectation is not None:
             known = {name: getattr(self.expectation, name, None) for name in self.expectation.domain_keys}
         else:
-            judges_table = level_of(self.type) == "table" and self.type != "expect_column_to_exist"
-            known = {} if judges_table else dict(self.read or {})
+            known = {} if level_of(self.type) == "table" else dict(self.read or {})
         named: list[str] = []
         for field in _COLUMN_FIELDS:
             value = known.get(field)

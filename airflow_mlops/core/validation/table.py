@@ -52,6 +52,13 @@ class Table:
         """The rows that a query gives, in batches of bounded size."""
         yield from self.connection.sql(query).to_arrow_reader(_BATCH)
 
+    def whole(self, query: str, names: Sequence[str]) -> pa.Table:
+        """Some columns of what a query gives, with the types that the version has."""
+        import pyarrow as pa
+
+        schema = pa.schema([self.schema.field(name) for name in names])
+        return pa.table(_typed(self.connection.sql(query).to_arrow_table(), schema), schema=schema)
+
     def in_types(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """The columns of the version out of a batch that DuckDB gave, with the types that the version has."""
         import pyarrow as pa
@@ -63,6 +70,16 @@ class Table:
             for field in self.schema
         ]
         return pa.RecordBatch.from_arrays(arrays, schema=self.schema)
+
+
+def _typed(given: Any, schema: pa.Schema) -> list[Any]:
+    """The columns of a batch or a table that a schema names, with its types."""
+    import pyarrow as pa
+
+    return [
+        pa.nulls(len(given)) if pa.types.is_null(one.type) else given.column(one.name).cast(one.type)
+        for one in schema
+    ]
 
 
 @contextmanager

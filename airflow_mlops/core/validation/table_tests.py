@@ -52,17 +52,10 @@ def _ordered(read: Mapping[str, Any], version: DatasetVersion) -> Found:
 
 
 def _as_set(read: Mapping[str, Any], version: DatasetVersion) -> Found | None:
-    """Names are compared without regard to case, as Great Expectations does."""
-    there, wanted = [one.name for one in version.columns], read["column_set"]
-    folded = ({one.lower() for one in there}, {one.lower() for one in wanted})
-    if any('"' in one or not one.isascii() for one in (*there, *wanted)):
+    there, wanted = {one.name for one in version.columns}, set(read["column_set"])
+    if any('"' in one for one in there | wanted):
         return None
-    if len(folded[0]) < len(there) or len(folded[1]) < len(wanted):
-        return None
-    names = {
-        "unexpected": sorted(one for one in there if one.lower() not in folded[1]),
-        "missing": sorted(one for one in wanted if one.lower() not in folded[0]),
-    }
+    names = {"unexpected": sorted(there - wanted), "missing": sorted(wanted - there)}
     result: dict[str, Any] = {"observed_value": sorted(there)}
     if not any(names.values()):
         return Found(True, result)
