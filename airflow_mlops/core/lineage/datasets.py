@@ -119,7 +119,7 @@ def model_facet(
             objective=trained.objective,
             dataset=dataset,
             features=list(trained.signature.features),
-            featureCode=trained.code.model_dump() if trained.code else None,
+            featureCode=trained.code.model_dump(exclude={"language"}) if trained.code else None,
             producer=PRODUCER,
         )
     }
