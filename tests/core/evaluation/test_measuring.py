@@ -70,9 +70,7 @@ def test_a_fairness_gate_counts_yes_from_the_threshold_on() -> None:
     assert measured(gate, rows, HALF, seed=0).value == 0.0
     apart = measured(gate, rows, Answers(0.6, None), seed=0)
     assert (apart.value, apart.champion, apart.interval) == (1.0, 0.0, (1.0, 1.0))
-    margin = measured(
-        gate.model_copy(update={"max": None, "margin": 0.0}), rows, Answers(0.6, None), seed=0
-    )
+    margin = measured(gate.model_copy(update={"max": None, "margin": 0.0}), rows, Answers(0.6, None), seed=0)
     assert margin.interval == (1.0, 1.0)
 
 
