@@ -23,6 +23,7 @@ from airflow_mlops.core.progress import Progress, ignore
 
 _CHUNK = 1 << 20
 _MOST_SEEN = 20
+_TRIES = 3
 _DENIED = ("AccessDenied", "AllAccessDisabled", "403")
 _PERMISSIONS = (
     "allow s3:ListBucket and s3:GetObject on the data root; for a versioned bucket also s3:GetBucketVersioning, "
@@ -98,18 +99,30 @@ class S3Root:
 
         :param version_id: S3's version of the object; the latest without one.
         """
-        from airflow_mlops.core.data.landing import landing
+        from botocore.exceptions import HTTPClientError, IncompleteReadError
 
         what = path if version_id is None else f"{path} (version {version_id})"
-        with self._reading(what), landing(to) as aside, aside.open("wb") as target:
-            for chunk in self._body(path, version_id).iter_chunks(_CHUNK):
-                target.write(chunk)
+        with self._reading(what):
+            for left in reversed(range(_TRIES)):
+                try:
+                    self._write(self._body(path, version_id), to)
+                    break
+                except (HTTPClientError, IncompleteReadError):  # broken off: botocore begins no body again
+                    if not left:
+                        raise
 
     def read_bytes(self, path: str) -> bytes:
         """See :meth:`DataRoot.read_bytes`."""
         with self._reading(path):
             content: bytes = self._body(path).read()
             return content
+
+    def _write(self, body: Any, to: Path) -> None:
+        from airflow_mlops.core.data.landing import landing
+
+        with landing(to) as aside, aside.open("wb") as target:
+            for chunk in body.iter_chunks(_CHUNK):
+                target.write(chunk)
 
     def _body(self, path: str, version_id: str | None = None) -> Any:
         key = self._prefix + "/".join(check_path(path))

@@ -10,6 +10,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from botocore.exceptions import ResponseStreamingError
 
 from airflow_mlops.core.data import profile as profiling
 from airflow_mlops.core.data.pin import Pin, pin_key
@@ -159,6 +160,40 @@ def test_objects_without_a_row_in_the_window_stay_pinned_and_contribute_nothing(
     nothing = pinned(store, lake, since=datetime(2030, 1, 1, tzinfo=timezone.utc))
     with pytest.raises(DataError, match=r"no row of 3 objects .* window"):
         load(store, lake, nothing)
+
+
+def test_a_later_batch_gives_another_pin_of_the_same_rows(lake: Lake, store: Store) -> None:
+    lake.months(1, 2)
+    until = datetime(2013, 2, 1, tzinfo=timezone.utc)
+    first = load(store, lake, pinned(store, lake, until=until))
+    lake.months(3)
+    later = load(store, lake, pinned(store, lake, until=until))
+    assert first.id != later.id, "nobody has looked what is in the new object"
+    assert (first.files, first.columns) == (later.files, later.columns)
+
+
+def test_a_download_that_breaks_off_is_begun_again(
+    lake: Lake, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lake.months(1)
+    taken, calls = pinned(store, lake), list[str]()
+    real = S3Root._body
+
+    def broken(root: S3Root, path: str, version_id: str | None = None) -> Any:
+        calls.append(path)
+        return real(root, path, version_id) if len(calls) > 2 else Broken()
+
+    monkeypatch.setattr(S3Root, "_body", broken)
+    assert load(store, lake, taken).rows == 100
+    assert len(calls) == 3
+
+
+class Broken:
+    """The body of an answer whose connection is lost."""
+
+    def iter_chunks(self, _: int) -> Iterator[bytes]:
+        yield b"PAR1"
+        raise ResponseStreamingError(error="reset by peer")
 
 
 def test_objects_from_before_versioning_are_pinned_by_their_content(
