@@ -104,6 +104,11 @@ class Labels(Section):
         lt=1,
         description="Stop the release if more labels than this share are estimated to be wrong.",
     )
+    evidence: tuple[str, ...] | None = Field(
+        None,
+        description="Columns beside the features that the audit looks at, such as those known only after the outcome; "
+        "without it all that are numbers, booleans or short lists of texts, [] for none.",
+    )
     review: str | None = Field(
         None, description="Folder below the data root that holds reviewed files (.csv, .parquet) to apply."
     )
