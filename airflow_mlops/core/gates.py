@@ -50,7 +50,9 @@ class Gate(Section):
         None, description="How much worse than the champion passes, in the metric's unit."
     )
     slice: str | None = Field(
-        None, description="column=value: the gate holds for these rows only; several are joined by &."
+        None,
+        description="column=value: the gate holds for these rows only. In the evaluation also column=[low,high), and "
+        "several joined by &.",
     )
     group: str | None = Field(None, description="For fairness metrics: the column whose groups are compared.")
     threshold: float | None = Field(

@@ -7,13 +7,15 @@ import math
 import pytest
 
 from airflow_mlops.core.errors import GateFailed, MlopsError, SpecError
-from airflow_mlops.core.gates import HIGHER_IS_BETTER, LOWER_IS_BETTER, Gate, GateResult
+from airflow_mlops.core.gates import FAIRNESS, HIGHER_IS_BETTER, LOWER_IS_BETTER, Gate, GateResult
 
 
 def test_each_metric_has_one_direction() -> None:
     assert not HIGHER_IS_BETTER & LOWER_IS_BETTER
-    assert {Gate(metric=one, max=1).direction for one in HIGHER_IS_BETTER} == {"higher"}
-    assert {Gate(metric=one, max=1).direction for one in LOWER_IS_BETTER} == {"lower"}
+    for metrics, direction in ((HIGHER_IS_BETTER, "higher"), (LOWER_IS_BETTER, "lower")):
+        for one in metrics:
+            group = "origin" if one in FAIRNESS else None
+            assert Gate(metric=one, max=1, group=group).direction == direction
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from airflow_mlops.core.data.version import DatasetVersion
 from airflow_mlops.core.evaluation.ageing import measure_ageing
-from airflow_mlops.core.evaluation.analysis import Fairness, SliceSearchResult
+from airflow_mlops.core.evaluation.analysis import Calibration, CostResult, Fairness, SliceSearchResult
 from airflow_mlops.core.evaluation.calibration import calibration_of
 from airflow_mlops.core.evaluation.conditions import Is
 from airflow_mlops.core.evaluation.costs import DEFAULT_THRESHOLD, Threshold, choose_threshold, cost_result
@@ -76,14 +76,10 @@ def evaluate(
         ),
         search=_search(spec, scored, objective, progress),
         fairness=tuple(_fairness(columns, scored, threshold.value, progress)),
-        calibration=calibration_of(scored.labels, scored.scores, scored.rival)
-        if objective == "binary"
-        else None,
+        calibration=_calibration(scored, objective),
         importance=importance_of(ours, scored.frame, seed=seed),
         efficiency=efficiency_of(ours, scored.frame, theirs),
-        costs=cost_result(spec.evaluation.costs, threshold, scored.labels, scored.scores, scored.rival)
-        if spec.evaluation.costs
-        else None,
+        costs=_costs(spec, scored, threshold),
         ageing=measure_ageing(store, spec, version, trained, progress=progress),
     )
 
@@ -135,6 +131,15 @@ def _threshold(spec: ModelSpec, ours: Predictor, earlier: Labelled | None) -> Th
     if earlier is None:
         return Threshold(DEFAULT_THRESHOLD if costs.threshold is None else costs.threshold, "spec")
     return choose_threshold(costs, earlier.part, earlier.labels, ours.predict_frame(earlier.frame))
+
+
+def _calibration(scored: Scored, objective: str) -> Calibration | None:
+    return calibration_of(scored.labels, scored.scores, scored.rival) if objective == "binary" else None
+
+
+def _costs(spec: ModelSpec, scored: Scored, threshold: Threshold) -> CostResult | None:
+    costs = spec.evaluation.costs
+    return cost_result(costs, threshold, scored.labels, scored.scores, scored.rival) if costs else None
 
 
 def _slices(spec: ModelSpec, scored: Scored, objective: str) -> list[SliceMetrics]:
