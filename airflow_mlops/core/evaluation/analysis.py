@@ -92,7 +92,7 @@ class FeatureImportance(Record):
 
 
 class Importance(Record):
-    """All features, the largest contribution first.
+    """The features, the largest contribution first; at most 200.
 
     :param rows: rows that were explained.
     """
