@@ -35,6 +35,8 @@ _SEED = 0
 _FEW_VALUES = 20
 #: New categories count from this share of rows: the model has never seen them.
 _LEAST_NEW = 0.01
+#: Smaller p-values are not told: no tail of a distribution is known so far out.
+_LEAST_P = 1e-16
 _EXAMPLES = 10
 
 
@@ -49,7 +51,8 @@ class _Found:
     def words(self) -> str:
         shift = self.shift
         told = shift.note or f"values by {shift.effect:.2f}"
-        return f"{self.column}: {told} (p {shift.p_value:.1g})"
+        chance = f"p {shift.p_value:.1g}" if shift.p_value >= _LEAST_P else f"p < {_LEAST_P:g}"
+        return f"{self.column}: {told} ({chance})"
 
 
 def check_drift(
@@ -132,8 +135,8 @@ def _comparable(
     found: dict[str, bool] = {}
     left_out: list[str] = []
     for name in dict.fromkeys(wanted):
-        if name not in news:
-            continue  # features may be made of joins that come later
+        if name not in news or name == version.event_time:
+            continue  # features may be made of joins that come later; the event time always moves on
         kind = _kind(olds.get(name), news[name])
         if kind is None:
             left_out.append(name)

@@ -45,7 +45,7 @@ _IDS = (
     NationalId("AR", "CUIT", "ar.cuit", _digits(2, 8, 1), _ONE),
     NationalId("AT", "social insurance number", "at.vnr", _digits(4, 6), _ONE),
     NationalId("AU", "tax file number", "au.tfn", _digits(3, 3, 3), _ONE),
-    NationalId("BE", "national number", "be.nn", r"\d{2}\.?\d{2}\.?\d{2}[ -]?\d{3}\.?\d{2}", _TWO),
+    NationalId("BE", "national number", "be.nn", r"\d{2}\.?\d{2}\.?\d{2}[ -]?\d{3}[ .]?\d{2}", _TWO),
     NationalId("BG", "EGN", "bg.egn", _digits(10), _ONE),
     NationalId("BR", "CPF", "br.cpf", r"\d{3}\.?\d{3}\.?\d{3}-?\d{2}", _TWO),
     NationalId("CA", "SIN", "ca.sin", _digits(3, 3, 3), _ONE),
@@ -138,13 +138,15 @@ def _american() -> list[Form]:
         Form(
             "national_id",
             "US SSN",
-            by_pattern(BEFORE + r"\d{9}" + AFTER, passes(lambda piece: valid(_with_dashes(piece)))),
+            by_pattern(BEFORE + r"\d{7,9}" + AFTER, passes(lambda piece: valid(_with_dashes(piece)))),
             hinted=True,
         ),
     ]
 
 
 def _with_dashes(digits: str) -> str:
+    """As an SSN is written; a number has lost its zeros."""
+    digits = digits.zfill(9)
     return f"{digits[:3]}-{digits[3:5]}-{digits[5:]}"
 
 

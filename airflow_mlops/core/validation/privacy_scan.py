@@ -75,9 +75,9 @@ class _Column:
             return
         allowed = max(_LEAST_OF_BATCH, int(self._budget * part))
         chosen = found.choose(rng, allowed, _MOST_SIGNS, _MOST_OF_VALUE)
-        self._budget = max(0, self._budget - len(chosen.texts))
-        scale = found.rows / max(1, chosen.rows)
-        for text, count in zip(chosen.texts, chosen.counts, strict=True):
+        self._budget = max(0, self._budget - len(chosen))
+        scale = found.rows / max(1, sum(count for _, count in chosen))
+        for text, count in chosen:
             self._examine(text, count * scale)
 
     def _examine(self, text: str, rows: float) -> None:

@@ -26,29 +26,30 @@ _LEAST_NUMBER = 10_000_000
 
 @dataclass(frozen=True)
 class Candidates:
-    """Different values, and in how many rows each one is."""
+    """Different values as text, in how many rows each one is, and all of these rows."""
 
-    texts: list[str]
-    counts: list[int]
+    texts: pa.Array
+    counts: pa.Array
+    rows: int
 
-    @property
-    def rows(self) -> int:
-        """Rows that hold one of them."""
-        return sum(self.counts)
-
-    def choose(self, rng: np.random.Generator, most: int, signs: int, longest: int) -> Candidates:
-        """Some of them, drawn by chance: at most so many, with at most so many signs together, but one in any case.
+    def choose(self, rng: np.random.Generator, most: int, signs: int, longest: int) -> list[tuple[str, int]]:
+        """Some of them with their rows, drawn by chance: at most so many, with at most so many signs together, but one
+        in any case.
 
         :param longest: signs of a text that count; those beyond are cut off.
         """
-        chosen: list[int] = []
+        import pyarrow as pa
+
+        places = pa.array(rng.permutation(len(self.texts))[:most])
+        chosen: list[tuple[str, int]] = []
         used = 0
-        for place in rng.permutation(len(self.texts))[:most].tolist():
-            used += min(len(self.texts[place]), longest)
+        for text, count in zip(self.texts.take(places), self.counts.take(places), strict=True):
+            short = text.as_py()[:longest]
+            used += len(short)
             if chosen and used > signs:
                 break
-            chosen.append(place)
-        return Candidates([self.texts[one][:longest] for one in chosen], [self.counts[one] for one in chosen])
+            chosen.append((short, count.as_py()))
+        return chosen
 
 
 def leaves(values: pa.Array) -> Iterator[pa.Array]:
@@ -76,6 +77,7 @@ def candidates(values: pa.Array, *, everything: bool) -> Candidates | None:
     :param values: of any type that is not nested; times, dates and truths hold nothing that is looked for.
     :param everything: all texts and all whole numbers from seven digits on may be: the column's name says so.
     """
+    import pyarrow.compute as pc
     from pyarrow import types
 
     kind = values.type
@@ -89,8 +91,8 @@ def candidates(values: pa.Array, *, everything: bool) -> Candidates | None:
         return None
     if distinct is None or not len(distinct):
         return None
-    texts = distinct.field("values")
-    return Candidates(texts.cast("large_string").to_pylist(), distinct.field("counts").to_pylist())
+    counts = distinct.field("counts")
+    return Candidates(distinct.field("values").cast("large_string"), counts, pc.sum(counts).as_py())
 
 
 def _numbers(values: pa.Array) -> Any:

@@ -240,4 +240,4 @@ def test_what_is_no_text_and_no_number_is_not_looked_at() -> None:
     (plain,) = leaves(coded)
     found = candidates(plain, everything=False)
     assert found is not None
-    assert (found.texts, found.counts) == (["jane@example.org"], [3])
+    assert (found.texts.to_pylist(), found.counts.to_pylist(), found.rows) == (["jane@example.org"], [3], 3)
