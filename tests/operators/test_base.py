@@ -27,6 +27,7 @@ from airflow_mlops.operators.control import RolloutControlOperator
 from airflow_mlops.operators.data import SnapshotOperator, ValidateOperator
 from airflow_mlops.operators.model import EvaluateOperator, RegisterOperator, TrainOperator
 from airflow_mlops.operators.monitoring import DriftOperator, RequestRetrainingOperator
+from airflow_mlops.operators.privacy import ProtectOperator
 from airflow_mlops.operators.rollout import (
     BeginReleaseOperator,
     ChallengeOperator,
@@ -42,6 +43,7 @@ from tests.operators.world import Run
 
 ARGUMENTS: dict[type[MlopsOperator], dict[str, Any]] = {
     SnapshotOperator: {"since": "2024-01-01"},
+    ProtectOperator: {"dataset": {}},
     ValidateOperator: {"dataset": {}},
     TrainOperator: {"dataset": {}},
     EvaluateOperator: {"dataset": {}, "trained": {}},
@@ -58,7 +60,8 @@ ARGUMENTS: dict[type[MlopsOperator], dict[str, Any]] = {
     RequestRetrainingOperator: {"drift": {}},
 }
 TEMPLATED = {
-    SnapshotOperator: {"since", "until"},
+    SnapshotOperator: {"since", "until", "dataset"},
+    ProtectOperator: {"dataset"},
     ValidateOperator: {"dataset"},
     TrainOperator: {"dataset"},
     EvaluateOperator: {"dataset", "trained"},

@@ -17,7 +17,8 @@ from airflow_mlops.core.data.reading import load_version
 from airflow_mlops.core.lineage.stages import derive_lineage
 from airflow_mlops.core.store import Store
 from airflow_mlops.core.validation.checks import run_checks
-from airflow_mlops.operators.data import SnapshotOperator
+from airflow_mlops.hooks.mlops import MlopsHook
+from airflow_mlops.operators.data import SnapshotOperator, ValidateOperator
 from airflow_mlops.operators.privacy import ProtectOperator
 from airflow_mlops.spec import ModelSpec
 from tests.core.training.world import World, spec_of
@@ -94,6 +95,15 @@ def test_hashing_without_a_key_is_told_with_its_remedy(
         run.execute(ProtectOperator(task_id="p", spec=spec(action="hash"), dataset=snapshot(run)))
 
 
+def test_the_key_is_never_shown(planted: set[str]) -> None:
+    from airflow.sdk._shared.secrets_masker import should_hide_value_for_key
+
+    platform = MlopsHook().get_conn()
+    assert platform.privacy_secret == SECRET
+    assert SECRET not in repr(platform)
+    assert should_hide_value_for_key("privacy_secret"), "Airflow masks it wherever it logs"
+
+
 @pytest.mark.parametrize("action", ["warn", "block", "hash", "drop"])
 def test_no_sensitive_value_is_written_but_in_the_data(
     store: Store,
@@ -135,6 +145,38 @@ def test_no_sensitive_value_is_written_but_in_the_data(
     assert len(everything) > 2000
     assert [one for one in planted if one in everything] == []
     assert SECRET not in everything
+
+
+def test_an_expectation_on_a_sensitive_column_shows_no_value(
+    store: Store,
+    planted: set[str],
+    run: Run,
+    caplog: pytest.LogCaptureFixture,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """Its examples, its full results and its page; only the quarantined rows themselves hold values."""
+    never = [
+        {"type": "expect_column_values_to_be_in_set", "column": name, "value_set": ["-"], "severity": "warn"}
+        for name in KINDS
+        if name not in ("pay_int", "de_id")
+    ]
+    bounds = {"min_value": 0, "max_value": 1, "severity": "warn"}
+    never += [
+        {"type": f"expect_column_{what}_to_be_between", "column": "pay_int", **bounds}
+        for what in ("values", "max", "min")
+    ]
+    checked = spec_of(privacy={"action": "allow"}, validation={"expectations": never})
+    with caplog.at_level(logging.DEBUG):
+        told = run.execute(ValidateOperator(task_id="validate", spec=checked, dataset=snapshot(run)))
+    assert len(told["warnings"]) == len(never)
+    data = {file.sha256 for item in store.list("datasets/") for file in _files(store, item.key)}
+    data.add(told["quarantine"])
+    kept = [store.read(item.key) for item in store.list("") if item.key.rpartition("/")[2] not in data]
+    written = [*(one.decode() for one in kept), *(record.getMessage() for record in caplog.records)]
+    everything = "\n".join(
+        [*written, *(json.dumps(value) for value in run.xcoms.values()), *capfd.readouterr()]
+    )
+    assert [one for one in planted if one in everything] == []
 
 
 def _files(store: Store, key: str) -> Any:
