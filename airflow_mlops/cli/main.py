@@ -12,7 +12,17 @@ from typing import Final
 from airflow_mlops.core.errors import MlopsError
 
 #: Commands, each a module of this package (with _ for -); importing them is cheap, ``func`` imports what does the work.
-COMMANDS: Final = ("data", "evaluation", "plan-rollout", "serve", "spec", "store", "validation", "version")
+COMMANDS: Final = (
+    "data",
+    "evaluation",
+    "labels",
+    "plan-rollout",
+    "serve",
+    "spec",
+    "store",
+    "validation",
+    "version",
+)
 #: Exit code for what the user can mend, the same that argparse uses.
 MISTAKE: Final = 2
 INTERRUPTED: Final = 130

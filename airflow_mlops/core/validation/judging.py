@@ -14,7 +14,7 @@ from airflow_mlops.core.validation.dropping import Dropped
 from airflow_mlops.core.validation.engine import judge_in_memory
 from airflow_mlops.core.validation.first_rows import FirstRows
 from airflow_mlops.core.validation.found import Found
-from airflow_mlops.core.validation.marks import Marks, marked_rows
+from airflow_mlops.core.validation.marks import Marks, joined, marked_rows
 from airflow_mlops.core.validation.pushdown import Pushdown, bad_rows, push, settle
 from airflow_mlops.core.validation.quarantine import Quarantine, quarantine
 from airflow_mlops.core.validation.suite import Planned
@@ -22,6 +22,10 @@ from airflow_mlops.core.validation.table import Table, open_table
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+
+#: Rows of more columns than this are read by Arrow.
+_WIDE = 1000
 
 
 @dataclass(frozen=True)
@@ -76,8 +80,7 @@ def _test(
     drops = tuple(number for number, one in enumerate(planned) if one.severity == "drop")
     dropped = Dropped(drops)
     with quarantine(version, reasons) as aside:
-        rows = bad_rows(table, work) if table else marked_rows(store, version, work.marks())
-        _take(work, version.event_time, rows, aside, dropped)
+        _settle(store, version, work, table, aside, dropped)
         blob = aside.store(store)
     found = tuple(work.found[number] for number in range(len(planned)))
     return Tested(found, frozenset(work.left), blob, aside.rows, dropped)
@@ -95,14 +98,43 @@ def _judge_left(store: Store, version: DatasetVersion, work: Pushdown) -> None:
             work.places[number] = places
 
 
-def _take(
+def _settle(
+    store: Store,
+    version: DatasetVersion,
     work: Pushdown,
-    event_time: str,
-    rows: Iterator[tuple[Marks, pa.RecordBatch]],
+    table: Table | None,
     aside: Quarantine,
     dropped: Dropped,
 ) -> None:
-    """Count and set aside the bad rows as they stream by."""
+    """Count the bad rows and set them aside.
+
+    They come whole out of the query, unless they are so wide that DuckDB's vectors of them would fill the memory: then
+    the query says which ones they are, and Arrow reads them.
+    """
+    columns = [one.name for one in version.columns]
+    if table and len(columns) <= _WIDE:
+        for marks, batch in _counted(work, version, bad_rows(table, work, columns), dropped):
+            aside.add(marks, batch)
+        return
+    marks = work.marks()
+    if table:
+        needed = {name for number in work.judged for name in work.planned[number].columns}
+        narrow = [name for name in columns if name in needed or name == version.event_time]
+        parts = [part for part, _ in _counted(work, version, bad_rows(table, work, narrow), dropped)]
+        marks = joined(parts, len(work.planned))
+    for part, batch in marked_rows(store, version, marks):
+        if not table:
+            dropped.update(part)
+        aside.add(part, batch)
+
+
+def _counted(
+    work: Pushdown,
+    version: DatasetVersion,
+    rows: Iterator[tuple[Marks, pa.RecordBatch]],
+    dropped: Dropped,
+) -> Iterator[tuple[Marks, pa.RecordBatch]]:
+    """The bad rows, counted as they stream by; afterwards every expectation has its result."""
     import pyarrow as pa
 
     first = {
@@ -111,10 +143,10 @@ def _take(
         if number not in work.found
     }
     for marks, batch in rows:
-        times = batch.column(event_time).cast(pa.int64()).to_numpy()
+        times = batch.column(version.event_time).cast(pa.int64()).to_numpy()
         for number, one in first.items():
             one.update(marks.broke(number), times, marks, batch)
         dropped.update(marks)
-        aside.add(marks, batch)
+        yield marks, batch
     for number, one in first.items():
         work.found[number] = settle(work, number, one)

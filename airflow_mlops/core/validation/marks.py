@@ -38,6 +38,19 @@ class Marks:
         return found
 
 
+def joined(parts: Sequence[Marks], expectations: int) -> Marks:
+    """Marks one after another."""
+    import numpy as np
+
+    if not parts:
+        return marks_of({}, expectations)
+    return Marks(
+        np.concatenate([one.file for one in parts]),
+        np.concatenate([one.row for one in parts]),
+        np.concatenate([one.words for one in parts]),
+    )
+
+
 def words_for(expectations: int) -> int:
     """How many words hold a bit for each expectation."""
     return max(1, -(-expectations // BITS))

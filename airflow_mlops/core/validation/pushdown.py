@@ -14,7 +14,7 @@ from airflow_mlops.core.validation.found import PARTIAL, Found, counted, mostly_
 from airflow_mlops.core.validation.marks import BITS, Marks, flags, marks_of, words_for
 from airflow_mlops.core.validation.row_tests import RowTest, row_test
 from airflow_mlops.core.validation.suite import Planned
-from airflow_mlops.core.validation.table import FILE, ROW, VIEW, Table
+from airflow_mlops.core.validation.table import FILE, OWN, ROW, VIEW, Table
 from airflow_mlops.core.validation.table_tests import of_table
 
 if TYPE_CHECKING:
@@ -160,11 +160,13 @@ def _examples(one: Planned, first: FirstRows) -> list[Any]:
 
 def _repeated_rows(test: RowTest, columns: str) -> str:
     """SQL for columns of the rows that have something in common with another."""
-    named = ", ".join(f"{key} AS k{number}" for number, key in enumerate(test.keys))
+    named = ", ".join(f"{key} AS {OWN}k{number}" for number, key in enumerate(test.keys))
     groups = (
         f"SELECT {named} FROM {VIEW} WHERE {test.judged} GROUP BY {', '.join(test.keys)} HAVING count(*) > 1"  # noqa: S608
     )
-    equal = " AND ".join(f"mine.k{one} IS NOT DISTINCT FROM twice.k{one}" for one in range(len(test.keys)))
+    equal = " AND ".join(
+        f"mine.{OWN}k{one} IS NOT DISTINCT FROM twice.{OWN}k{one}" for one in range(len(test.keys))
+    )
     return (
         f"SELECT mine.* FROM (SELECT {columns}, {named} FROM {VIEW} WHERE {test.judged}) AS mine "  # noqa: S608
         f"SEMI JOIN ({groups}) AS twice ON {equal}"
@@ -178,7 +180,7 @@ def _repeated_places(table: Table, test: RowTest) -> tuple[Any, Any]:
 
 def _named(table: Table, found: Found, value: str, condition: str) -> Found | None:
     """The same with the first unexpected values; None where 0.0 and -0.0 would be shown differently."""
-    query = f"SELECT DISTINCT {value} AS v FROM {VIEW} WHERE {condition} ORDER BY v LIMIT {_DISTINCT}"  # noqa: S608
+    query = f"SELECT DISTINCT {value} AS v FROM {VIEW} WHERE {condition} ORDER BY 1 LIMIT {_DISTINCT}"  # noqa: S608
     values = [row[0] for row in table.all(query)]
     if any(isinstance(one, float) and one == 0 for one in values):
         return None
@@ -189,7 +191,7 @@ def _most_common(table: Table, one: Planned, columns: Mapping[str, Column]) -> F
     column = columns[one.columns[0]]
     if one.read is None or column.family not in {"whole", "double", "text"}:
         return None
-    groups = f"SELECT {column.key} AS v, count(*) AS n FROM {VIEW} WHERE {column.present} GROUP BY v"  # noqa: S608
+    groups = f"SELECT {column.key} AS v, count(*) AS n FROM {VIEW} WHERE {column.present} GROUP BY 1"  # noqa: S608
     query = (
         f"WITH groups AS ({groups}) SELECT v FROM groups "  # noqa: S608
         f"WHERE n = (SELECT max(n) FROM groups) ORDER BY v LIMIT {_MOST_TIES + 1}"
@@ -202,21 +204,24 @@ def _most_common(table: Table, one: Planned, columns: Mapping[str, Column]) -> F
     return Found(success, {"observed_value": common})
 
 
-def bad_rows(table: Table, work: Pushdown) -> Iterator[tuple[Marks, pa.RecordBatch]]:
-    """Every row that broke an expectation that failed, whole, in the order of the files: one query, as it streams."""
+def bad_rows(table: Table, work: Pushdown, columns: Sequence[str]) -> Iterator[tuple[Marks, pa.RecordBatch]]:
+    """Every row that broke an expectation that failed, in the order of the files: one query, as it streams.
+
+    :param columns: what is wanted of the rows.
+    """
     marks = work.marks()
     if not work.tests and not len(marks.file):
         return
-    names = [f"word{number}" for number in range(words_for(len(work.planned)))]
-    for batch in table.stream(_query(table, work, marks, names)):
+    names = [f"{OWN}word{number}" for number in range(words_for(len(work.planned)))]
+    for batch in table.stream(_query(table, work, marks, names, columns)):
         words = flags([batch.column(name) for name in names])
         file, row = (
             batch.column(name).to_numpy(zero_copy_only=False).astype("int64") for name in (FILE, ROW)
         )
-        yield Marks(file, row, words), table.in_types(batch)
+        yield Marks(file, row, words), table.in_types(batch, columns)
 
 
-def _query(table: Table, work: Pushdown, marks: Marks, names: Sequence[str]) -> str:
+def _query(table: Table, work: Pushdown, marks: Marks, names: Sequence[str], columns: Sequence[str]) -> str:
     import pyarrow as pa
 
     words: list[list[str]] = [[] for _ in names]
@@ -225,19 +230,20 @@ def _query(table: Table, work: Pushdown, marks: Marks, names: Sequence[str]) -> 
     source, order = VIEW, ""
     conditions = [str(test.bad) for test in work.tests.values()]
     if len(marks.file):
-        columns = {"f": marks.file, "r": marks.row}
-        columns |= {f"w{number}": marks.words[:, number] for number in range(len(names))}
-        table.connection.register(_MARKS, pa.table(columns))
-        source = f"{VIEW} LEFT JOIN {_MARKS} ON {_MARKS}.f = {VIEW}.{FILE} AND {_MARKS}.r = {VIEW}.{ROW}"
+        found = {f"{OWN}file": marks.file, f"{OWN}row": marks.row}
+        found |= {f"{OWN}w{number}": marks.words[:, number] for number in range(len(names))}
+        table.connection.register(_MARKS, pa.table(found))
+        source = f"{VIEW} LEFT JOIN {_MARKS} ON {OWN}file = {FILE} AND {OWN}row = {ROW}"
         order = f" ORDER BY {FILE}, {ROW}"
-        conditions.append(f"{_MARKS}.f IS NOT NULL")
+        conditions.append(f"{OWN}file IS NOT NULL")
         for number, parts in enumerate(words):
-            parts.append(f"coalesce({_MARKS}.w{number}, 0)")
+            parts.append(f"coalesce({OWN}w{number}, 0)")
+    wanted = ", ".join(f"{VIEW}.{name}" for name in (*map(quoted, columns), FILE, ROW))
     told = [
         f"CAST({' | '.join(parts) or '0'} AS BIGINT) AS {name}"
         for name, parts in zip(names, words, strict=True)
     ]
-    return f"SELECT {VIEW}.*, {', '.join(told)} FROM {source} WHERE {' OR '.join(conditions)}{order}"  # noqa: S608
+    return f"SELECT {wanted}, {', '.join(told)} FROM {source} WHERE {' OR '.join(conditions)}{order}"  # noqa: S608
 
 
 def settle(work: Pushdown, number: int, first: FirstRows) -> Found:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from airflow_mlops.core.data.engine import engine, literal, quoted
+from airflow_mlops.core.data.engine import MEMORY_MB, engine, literal, quoted
 from airflow_mlops.core.data.event_time import Window, time_type
 from airflow_mlops.core.data.reading import as_parquet, local_files, schema_of
 from airflow_mlops.core.data.version import DatasetVersion
@@ -22,9 +22,13 @@ if TYPE_CHECKING:
 
 VIEW = "tested"
 FILE, ROW = "file_index", "file_row_number"
+#: Names that begin so are the queries' own.
+OWN = "airflow_mlops_"
 _TAKEN = {FILE, ROW, "filename"}
 _EPOCH = 1970
 _BATCH = 65_536
+#: What the engine needs for each column, for a few vectors of 2,048 values in every thread.
+_COLUMN_MB = 0.15
 
 
 @dataclass(frozen=True)
@@ -59,17 +63,12 @@ class Table:
         schema = pa.schema([self.schema.field(name) for name in names])
         return pa.table(_typed(self.connection.sql(query).to_arrow_table(), schema), schema=schema)
 
-    def in_types(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        """The columns of the version out of a batch that DuckDB gave, with the types that the version has."""
+    def in_types(self, batch: pa.RecordBatch, names: Sequence[str]) -> pa.RecordBatch:
+        """Some columns out of a batch that DuckDB gave, with the types that the version has."""
         import pyarrow as pa
 
-        arrays = [
-            pa.nulls(len(batch))
-            if pa.types.is_null(field.type)
-            else batch.column(field.name).cast(field.type)
-            for field in self.schema
-        ]
-        return pa.RecordBatch.from_arrays(arrays, schema=self.schema)
+        schema = pa.schema([self.schema.field(name) for name in names])
+        return pa.RecordBatch.from_arrays(_typed(batch, schema), schema=schema)
 
 
 def _typed(given: Any, schema: pa.Schema) -> list[Any]:
@@ -91,11 +90,11 @@ def open_table(store: Store, version: DatasetVersion) -> Iterator[Table | None]:
     files = local_files(store, version)
     schema = schema_of(version, files)
     names = {name.lower() for name in schema.names}
-    if len(names) < len(schema.names) or names & _TAKEN:
+    if len(names) < len(schema.names) or names & _TAKEN or any(name.startswith(OWN) for name in names):
         yield None  # DuckDB does not tell names apart that differ in case only
         return
     paths = _paths(files, schema, version)
-    with engine() as connection:
+    with engine(MEMORY_MB + int(len(schema.names) * _COLUMN_MB)) as connection:
         connection.execute(f"CREATE TEMP VIEW {VIEW} AS {_rows(paths, version)}")
         given = connection.sql(f"SELECT * FROM {VIEW} LIMIT 0").to_arrow_table().schema  # noqa: S608
         same = all(_gives(given.field(field.name).type, field.type) for field in schema)
