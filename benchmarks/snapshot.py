@@ -33,7 +33,6 @@ from airflow_mlops.spec import ModelSpec
 from tests.servers import ministack
 
 REPEATS = 3
-TURNS = 5
 
 
 def spec() -> ModelSpec:
@@ -97,10 +96,10 @@ def fill(endpoint: str, bucket: str, objects: int) -> None:
             raise SystemExit(f"the emulator answers {answer.status} {answer.reason}")
 
 
-def in_turns(*works: Callable[[], Any]) -> list[float]:
+def in_turns(turns: int, *works: Callable[[], Any]) -> list[float]:
     """Wall seconds of the best run of each, run in turns so that a slow moment of the machine hits all."""
     seconds: list[list[float]] = [[] for _ in works]
-    for _ in range(TURNS):
+    for _ in range(turns):
         for times, work in zip(seconds, works, strict=True):
             start = time.perf_counter()
             work()
@@ -113,12 +112,12 @@ def peak() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
 
 
-def on_bucket(folder: Path, objects: int) -> Iterator[Measure]:
+def on_bucket(folder: Path, objects: int, turns: int) -> Iterator[Measure]:
     with ministack() as server:
         client, bucket = server.client(), server.make_bucket(versioned=True)
         fill(server.endpoint, bucket, objects)
         root = open_data_root(f"s3://{bucket}/data", client)
-        stores = iter([open_store(str(folder / f"store{number}")) for number in range(TURNS + 1)])
+        stores = iter([open_store(str(folder / f"store{number}")) for number in range(turns + 1)])
         pinned: list[tuple[Store, Any]] = []
 
         def listing() -> None:
@@ -133,7 +132,7 @@ def on_bucket(folder: Path, objects: int) -> Iterator[Measure]:
         listing()
         before = peak()
         ours()
-        bare, seconds = in_turns(listing, ours)
+        bare, seconds = in_turns(turns, listing, ours)
         grown, (store, taken) = peak() - before, pinned[-1]
     manifest = store.read(pin_key(taken.name, taken.id))
     start = time.perf_counter()
@@ -164,7 +163,7 @@ def on_folder(folder: Path, rows: int) -> Iterator[Measure]:
 def measure(quick: bool) -> Iterator[Measure]:
     with tempfile.TemporaryDirectory(prefix="airflow-mlops-") as name:
         os.environ["AIRFLOW_MLOPS_CACHE"] = str(Path(name) / "cache")
-        yield from on_bucket(Path(name) / "bucket", 5_000 if quick else 100_000)
+        yield from on_bucket(Path(name) / "bucket", *((5_000, 5) if quick else (100_000, 2)))
         yield from on_folder(Path(name) / "folder", 20_000 if quick else 200_000)
 
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _MOST_ROWS = 65_536
 _MOST_CELLS = 4_000_000
+_FEW = 4
 _CSV_BLOCK = 4 << 20
 _LARGEST_CSV_BLOCK = 64 << 20
 _WIDE = 500
@@ -50,25 +51,17 @@ class LocalFile:
         return self.part.is_plain if self.part else self.format == "parquet"
 
 
-def column_names(file: LocalFile) -> list[str]:
-    """The names of the columns. :raises DataError: if the file can't be read, or a name stands twice."""
-    with readable(file):
-        if file.part:
-            names = list(file.part.schema.names)
-        elif file.format == "parquet":
-            import pyarrow.parquet as pq
+def csv_columns(file: LocalFile) -> list[str]:
+    """The names of a CSV file's columns. :raises DataError: if it can't be read, or a name stands twice."""
+    with readable(file), _open_csv(file) as stream:
+        names = list(stream.schema.names)
+    return _once(names, file.source)
 
-            names = list(pq.read_schema(file.path).names)
-        elif file.format == "jsonl":
-            names = list(jsonl_schema(file.path, file.source).names)
-        else:
-            with _open_csv(file) as stream:
-                names = list(stream.schema.names)
-    twice = [name for name, count in Counter(names).items() if count > 1]
-    if twice:
-        raise DataError(
-            f"{file.source} has the column {twice[0]} {names.count(twice[0])} times", expected="once"
-        )
+
+def _once(names: list[str], source: str) -> list[str]:
+    twice = next((name for name, count in Counter(names).items() if count > 1), None)
+    if twice is not None:
+        raise DataError(f"{source} has the column {twice} {names.count(twice)} times", expected="once")
     return names
 
 
@@ -77,7 +70,7 @@ def file_schema(file: LocalFile, event_time: str) -> pa.Schema:
 
     Of Parquet the footer is read, of JSON lines the whole file.
 
-    :raises DataError: if it can't be read.
+    :raises DataError: if it can't be read, or a name stands twice.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -89,7 +82,7 @@ def file_schema(file: LocalFile, event_time: str) -> pa.Schema:
             schema = jsonl_schema(file.path, file.source)
         else:
             schema = pq.read_schema(file.path)
-    if event_time in schema.names:
+    if event_time in _once(schema.names, file.source):
         check_time_type(schema.field(event_time).type, event_time, file.source)
     return pa.schema([(field.name, as_read(field.type, field.name == event_time)) for field in schema])
 
@@ -202,7 +195,9 @@ def raw_batches(
             yield from part_batches(file.path, file.part, columns, rows)
             return
         with pq.ParquetFile(file.path) as parquet:
-            for batch in parquet.iter_batches(batch_size=rows, columns=list(columns)):
+            # threads pay for many columns only: they wait for each other in a small file
+            threads = len(columns) > _FEW
+            for batch in parquet.iter_batches(batch_size=rows, columns=list(columns), use_threads=threads):
                 yield batch.select(list(columns))
 
 

@@ -11,7 +11,7 @@ from airflow_mlops.core.data.event_time import EXPECTED, Window, to_utc
 from airflow_mlops.core.data.files import (
     LocalFile,
     check_columns,
-    column_names,
+    csv_columns,
     file_schema,
     raw_batches,
     readable,
@@ -61,11 +61,9 @@ def scan_file(
     with readable(file):
         sha256, size = sha256 or hash_file(file.path), file.path.stat().st_size
     is_csv = file.format == "csv"
-    # of JSON lines the schema is found by reading all of them: once is enough
-    schema = file_schema(file, event_time) if file.format == "jsonl" else None
-    names = column_names(file) if schema is None else list(schema.names)
+    schema = None if is_csv else file_schema(file, event_time)
+    names = csv_columns(file) if schema is None else list(schema.names)
     check_columns({event_time: "data.event_time"}, names, file.source)
-    schema = schema if schema is not None or is_csv else file_schema(file, event_time)
     finders = {name: TypeFinder() for name in names} if is_csv else {}
     times = _Times(file.source, event_time, window)
     for batch in raw_batches(file, names if is_csv else [event_time]):
