@@ -7,7 +7,9 @@ from typing import Any
 from airflow.sdk import DAG, Param, chain
 
 from airflow_mlops.assets import create_model_asset
+from airflow_mlops.operators.features import SkewOperator
 from airflow_mlops.operators.monitoring import DriftOperator, RequestRetrainingOperator
+from airflow_mlops.operators.retention import PruneOperator
 from airflow_mlops.operators.rollout import ReconcileOperator
 from airflow_mlops.spec import ModelSpec
 from airflow_mlops.templates.params import add_params
@@ -17,7 +19,8 @@ def monitor(spec: ModelSpec, *, mlops_conn_id: str | None = None, **dag_args: An
     """Make the DAG ``<model>.monitor``, on the cron schedule of the spec.
 
     It brings the endpoint back to the deployment log, compares the captured traffic with the champion's training data,
-    and asks for retraining by an event of the retrain asset, which starts ``<model>.release``.
+    and asks for retraining by an event of the retrain asset, which starts ``<model>.release``. Where the spec asks for
+    it, it computes the features of captured requests again (``skew``), and lets go of old data (``prune``).
 
     :param spec: the model.
     :param mlops_conn_id: connection that says where everything runs; without one, ``[mlops] conn_id``.
@@ -44,6 +47,10 @@ def monitor(spec: ModelSpec, *, mlops_conn_id: str | None = None, **dag_args: An
             **common,
         )
         chain(reconcile, drift, retrain)
+        if spec.monitoring.skew_requests:
+            chain(reconcile, SkewOperator(task_id="skew", **common))
+        if spec.retention is not None:
+            chain(reconcile, PruneOperator(task_id="prune", **common))
         dag.add_result(drift.output)
     add_params(dag, _params())
     return dag

@@ -9,7 +9,6 @@ from typing import Any
 from airflow.sdk import DAG, BaseOperator, Param, TaskGroup, TriggerRule, chain
 
 from airflow_mlops.assets import create_dataset_asset, create_model_asset
-from airflow_mlops.operators.data import SnapshotOperator, ValidateOperator
 from airflow_mlops.operators.model import EvaluateOperator, RegisterOperator, TrainOperator
 from airflow_mlops.operators.replay import ReplayOperator
 from airflow_mlops.operators.rollout import (
@@ -20,10 +19,21 @@ from airflow_mlops.operators.rollout import (
 )
 from airflow_mlops.sensors.rollout import RolloutSensor
 from airflow_mlops.spec import ModelSpec
+from airflow_mlops.templates.data import check_data, prepare_data, tested_data
 from airflow_mlops.templates.params import add_params
 
 #: Sections that one run may change; the rest is the model itself.
-OVERRIDABLE = ("data", "validation", "features", "split", "training", "evaluation", "rollout")
+OVERRIDABLE = (
+    "data",
+    "privacy",
+    "validation",
+    "features",
+    "split",
+    "training",
+    "labels",
+    "evaluation",
+    "rollout",
+)
 
 
 def release(
@@ -50,7 +60,7 @@ def release(
             task_id="begin", spec=spec, overrides=dag.param("overrides"), mlops_conn_id=mlops_conn_id
         )
         common: dict[str, Any] = {"spec": begin.output, "mlops_conn_id": mlops_conn_id}
-        version = _build(dag, common)
+        version = _build(spec, dag, common)
         verdicts = _roll_out(spec, common, version, poll_interval)
         promote = PromoteOperator(
             task_id="promote",
@@ -93,23 +103,22 @@ def _settings(spec: ModelSpec, default_args: Mapping[str, Any]) -> dict[str, Any
     }
 
 
-def _build(dag: DAG, common: dict[str, Any]) -> RegisterOperator:
+def _build(spec: ModelSpec, dag: DAG, common: dict[str, Any]) -> RegisterOperator:
     """From data to a registered version."""
-    snapshot = SnapshotOperator(
-        task_id="snapshot", since=dag.param("since"), until=dag.param("until"), **common
-    )
-    validate = ValidateOperator(task_id="validate", dataset=snapshot.output, **common)
-    train = TrainOperator(task_id="train", dataset=snapshot.output, **common)
-    evaluate = EvaluateOperator(task_id="evaluate", dataset=snapshot.output, trained=train.output, **common)
+    validate = prepare_data(spec, dag, common)
+    checked = check_data(spec, validate, common)
+    data = tested_data(validate)
+    train = TrainOperator(task_id="train", dataset=data, **common)
+    evaluate = EvaluateOperator(task_id="evaluate", dataset=data, trained=train.output, **common)
     register = RegisterOperator(
         task_id="register",
-        dataset=snapshot.output,
+        dataset=data,
         trained=train.output,
         evaluation=evaluate.output,
         validation=validate.output,
         **common,
     )
-    chain(snapshot, validate, train, evaluate, register)
+    chain(checked, train, evaluate, register)
     return register
 
 
@@ -153,6 +162,14 @@ def _params() -> dict[str, Param]:
             title="Until",
             description="Event time before which data is taken; empty for all. Example: 2013-07-01T00:00:00Z",
         ),
+        "dataset": Param(
+            None,
+            type=["null", "string"],
+            pattern=r"^[0-9a-f]{8,64}$",
+            title="Dataset version",
+            description="Id of a dataset version that is there; empty to take a snapshot. Example: "
+            "3f2a9c4be1d07f6a52c81b90",
+        ),
         "overrides": Param(
             {},
             type="object",
@@ -164,13 +181,25 @@ def _params() -> dict[str, Param]:
     }
 
 
+def _steps(spec: ModelSpec) -> str:
+    """What happens before the rollout, in words."""
+    steps = ["Pins the data"]
+    steps += [f"joins {', '.join(join.name for join in spec.data.joins)}"] if spec.data.joins else []
+    steps += ["applies reviewed labels"] if spec.labels and spec.labels.review else []
+    steps += ["looks for personal data"] if spec.privacy else []
+    steps += ["tests it"]
+    steps += ["looks for leakage"] if spec.features.leakage else []
+    steps += ["looks for label errors"] if spec.labels else []
+    return ", ".join([*steps, "trains", "evaluates", "registers a version"])
+
+
 def _doc(spec: ModelSpec) -> str:
     stages = ", then ".join(dict.fromkeys(stage for stage, _ in spec.rollout.stages))
     return f"""### Release of `{spec.name}`
 
 {spec.description}
 
-Pins the data, tests it, trains, evaluates, registers a version, and lets it prove itself in {stages} before it becomes
+{_steps(spec)}, and lets it prove itself in {stages} before it becomes
 the champion. **When a task fails**: its log and the result of `conclude` say which gate refused, with value and
 limit. The champion keeps serving; nothing has to be cleaned up. Mend the cause and trigger a new run.
 `{spec.name}.rollout` holds, resumes or aborts the rollout meanwhile.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -51,6 +52,52 @@ def test_a_spec_without_shadow_has_no_shadow_task() -> None:
     assert dag.get_task("rollout.canary_50").upstream_task_ids >= {"register"}
 
 
+EVERYTHING: dict[str, Any] = {
+    "data": {
+        "joins": [
+            {"name": "weather", "source": "weather/*.parquet", "event_time": "hour", "columns": ["snow"]}
+        ]
+    },
+    "privacy": {},
+    "labels": {"review": "reviewed"},
+    "features": {"leakage": {}},
+    "monitoring": {"skew_requests": 100},
+    "retention": {},
+}
+
+
+def test_the_data_take_the_steps_that_the_spec_asks_for() -> None:
+    dag = release(small_spec().with_overrides(EVERYTHING))
+    order = [task.task_id for task in dag.topological_sort()]
+    steps = ["join", "apply_review", "protect", "validate", "check_features", "audit_labels", "train"]
+    assert [name for name in order if name in steps] == steps
+    for before, after in pairwise(["snapshot", *steps]):
+        assert before in dag.get_task(after).upstream_task_ids, f"{before} comes right before {after}"
+
+
+def test_what_is_trained_on_is_what_the_validation_let_go_on() -> None:
+    dag = release(small_spec())
+    for name in ("train", "evaluate", "register"):
+        assert (dag.get_task(name).dataset.operator.task_id, dag.get_task(name).dataset.key) == (
+            "validate",
+            "dataset",
+        )
+
+
+def test_the_monitor_has_the_tasks_that_the_spec_asks_for() -> None:
+    plain, full = (monitor(spec) for spec in (small_spec(), small_spec().with_overrides(EVERYTHING)))
+    assert set(full.task_ids) - set(plain.task_ids) == {"skew", "prune"}
+    assert full.get_task("request_retraining").upstream_task_ids == {"drift"}
+
+
+def test_the_docs_of_a_release_name_its_steps() -> None:
+    told = release(small_spec().with_overrides(EVERYTHING)).doc_md
+    assert told is not None
+    for words in ("joins weather", "applies reviewed labels", "personal data", "leakage", "label errors"):
+        assert words in told
+        assert words not in str(release(small_spec()).doc_md)
+
+
 def test_release_listens_to_new_data_and_to_the_retrain_asset(dags: dict[str, DAG]) -> None:
     condition = dags["flight_delay.release"].timetable.asset_condition  # type: ignore[attr-defined]
     assert {asset.uri for asset in condition.objects} == {
@@ -66,6 +113,7 @@ def test_release_listens_to_new_data_and_to_the_retrain_asset(dags: dict[str, DA
     [
         (release, {"since": "yesterday"}, "since"),
         (release, {"overrides": {"trainings": {}}}, "trainings"),
+        (release, {"dataset": "flights of June"}, "flights of June"),
         (rollout, {"action": "stop"}, "stop"),
         (rollout, {"action": "hold", "reason": 7}, "7"),
         (rollback, {"to": "three"}, "three"),
