@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
+from airflow_mlops.cli.main import main
 from airflow_mlops.core.evaluation.report import Evaluation
 from airflow_mlops.core.registry.deployments import DeploymentLog
 from airflow_mlops.core.registry.versions import Registry
@@ -155,6 +156,58 @@ def test_a_warning_does_not_stop_the_run(store: Store, data: Path, run: Run) -> 
     assert told["success"]
     assert told["warnings"] == ["expect_column_values_to_be_between on amount"]
     assert told["failed"] == []
+
+
+def test_the_dataset_that_goes_on_is_told(store: Store, data: Path, run: Run) -> None:
+    dataset = run.execute(SnapshotOperator(task_id="snapshot", spec=spec()))
+    run.execute(ValidateOperator(task_id="validate", spec=spec(), dataset=dataset))
+    assert run.xcoms["validate", "dataset"] == dataset, "nothing was dropped"
+
+    drops = spec(validation={"expectations": [{**POSITIVE, "max_value": 60, "severity": "drop"}]})
+    told = run.execute(ValidateOperator(task_id="validate", spec=drops, dataset=dataset))
+    goes_on = run.xcoms["validate", "dataset"]
+    assert told["success"]
+    assert told["dropped"] == ["expect_column_values_to_be_between on amount"]
+    assert goes_on["id"] != dataset["id"]
+    assert goes_on["rows"] == dataset["rows"] - told["dropped_rows"] < dataset["rows"]
+    again = run.execute(ValidateOperator(task_id="again", spec=spec(), dataset=goes_on))
+    assert again["success"], "it can be read like any other"
+
+
+def test_checks_compare_with_the_newest_model_of_another_run(
+    store: Store, data: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from airflow_mlops.core.validation import run as validation
+
+    seen: list[Any] = []
+    real = validation.validate
+    monkeypatch.setattr(
+        validation,
+        "validate",
+        lambda *args, previous, **kwargs: seen.append(previous) or real(*args, previous=previous, **kwargs),
+    )
+    checked = spec(validation={"contract": {}})
+    first = stages(run, checked)
+    stages(run, checked)
+    stages(Run("r2"), checked)
+    assert [one and one.id for one in seen] == [None, None, first["snapshot"]["id"]]
+
+
+def test_the_docs_of_data_that_were_refused(
+    store: Store, data: Path, run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    strict = spec(validation={"expectations": [{**POSITIVE, "max_value": 60}]})
+    dataset = run.execute(SnapshotOperator(task_id="snapshot", spec=strict))
+    with pytest.raises(AirflowFailException, match="docs: airflow-mlops validation docs "):
+        run.execute(ValidateOperator(task_id="validate", spec=strict, dataset=dataset))
+    ref, out = run.xcoms["validate", "validation"]["ref"], tmp_path / "docs.html"
+    assert main(["validation", "docs", ref, "--store", store.uri, "--out", str(out)]) == 0
+    page = out.read_text()
+    assert "expect_column_values_to_be_between" in page
+    assert ">stopped</strong>" in page
+    assert "<script" not in page
+    assert "http" not in page.replace("http-equiv", "")
+    assert f"data docs of validation {ref[:12]}, refused" in capsys.readouterr().out
 
 
 def test_a_failed_gate_is_told_with_value_and_limit_and_nothing_is_registered(

@@ -25,7 +25,7 @@ def summary(results: Sequence[ExpectationResult], rows: int) -> str:
         return told
     severe = sum(one.stops for one in failed)
     drops = sum(one.severity == "drop" and not one.stops for one in failed)
-    dropping = f", {drops} dropped rows" if drops else ""
+    dropping = f", {drops} with dropped rows" if drops else ""
     return f"{told}, {severe} failed, {len(failed) - severe - drops} warned{dropping}"
 
 

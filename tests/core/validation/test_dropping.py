@@ -69,7 +69,7 @@ def test_the_run_goes_on_without_the_bad_rows(data: Path, store: Store, engine: 
     assert aside["_reasons"].str.contains("drop: ").sum() == bad.sum(), "warned rows are there, too, and stay"
     assert len(aside) > bad.sum()
     line = explain(result)
-    assert "0 failed, 1 warned, 2 dropped rows" in line
+    assert "0 failed, 1 warned, 2 with dropped rows" in line
     assert f"goes on without {bad.sum()} rows as flight_delay@{result.dataset.id}" in line
 
 
