@@ -105,7 +105,9 @@ def test_ten_thousand_columns(data: Path, store: Store) -> None:
 
 
 @ENGINES
-@pytest.mark.parametrize("names", [("A", "a"), ("file_row_number", "file_index"), ("v", "n"), ('x"y', "it's")])
+@pytest.mark.parametrize(
+    "names", [("A", "a"), ("file_row_number", "file_index"), ("v", "n"), ('x"y', "it's")]
+)
 def test_columns_with_names_that_sql_does_not_like(
     data: Path, store: Store, engine: str, names: tuple[str, str]
 ) -> None:
