@@ -123,6 +123,7 @@ class ValidateOperator(MlopsOperator):
 
     def _previous(self, work: Work, version: DatasetVersion) -> DatasetVersion | None:
         """The dataset version of the newest model of another run, which checks compare with; None for the first."""
+        from airflow_mlops.core.data.reading import load_version
         from airflow_mlops.core.registry.versions import Registry
 
         asked = work.spec.validation
@@ -133,7 +134,10 @@ class ValidateOperator(MlopsOperator):
             model = registry.get(number)
             if model.run is None or model.run.key != work.run:
                 ref = model.dataset
-                return load_dataset(work, {"dataset": ref.name, "id": ref.id}, self.progress)
+                # not load_dataset: what the spec names now may be new since then
+                return load_version(
+                    work.store, ref.name, ref.id, root=work.platform.data(), progress=self.progress
+                )
         return None
 
 

@@ -157,6 +157,12 @@ def _without_nan(pc: Any, values: pa.Array) -> pa.Array:
 
 def _require_same_types(join: Join, rows: dict[str, pa.DataType], joined: dict[str, pa.DataType]) -> None:
     for name in join.by:
+        for where, kind in (("of the rows", rows[name]), ("of the joined source", joined[name])):
+            if str(kind) == "null":
+                raise DataError(
+                    f"join {join.name}: column {name} {where} has no value in any row",
+                    expected="values that are on both sides",
+                )
         if _family(rows[name]) != _family(joined[name]):
             raise DataError(
                 f"join {join.name}: column {name} has another type than in the rows",

@@ -12,6 +12,11 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 EXPECTED = "timestamps, dates, or ISO 8601 strings between the years 1678 and 2261"
+#: The years that nanoseconds can hold, as seconds since 1970.
+_FIRST = int(datetime(1678, 1, 1, tzinfo=timezone.utc).timestamp())
+_END = int(datetime(2262, 1, 1, tzinfo=timezone.utc).timestamp())
+_PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
+_DAY = 86_400
 
 
 def time_type() -> pa.DataType:
@@ -49,12 +54,34 @@ def to_utc(values: Any) -> Any:
 
         parsed = pd.to_datetime(values.to_pandas(), utc=True, format="ISO8601", errors="coerce")
         return pa.Array.from_pandas(parsed).cast(time_type(), safe=False)
+    values = _in_range(values)
     if types.is_date(kind):
         values = values.cast(pa.timestamp("us"))
     if values.type == pa.timestamp("us", tz="UTC"):
         return values
     micros = values.cast(pa.timestamp("us", tz=getattr(values.type, "tz", None)), safe=False)
     return micros.cast(time_type())
+
+
+def _in_range(values: Any) -> Any:
+    """Timestamps or dates, null where their year is none that a feature or a Python time could hold."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+    from pyarrow import types
+
+    if types.is_null(values.type):
+        return values
+    if types.is_date32(values.type):
+        numbers, first, end = values.cast(pa.int32()), _FIRST // _DAY, _END // _DAY
+    else:
+        numbers, unit = values.cast(pa.int64()), getattr(values.type, "unit", "ms")
+        first, end = _FIRST * _PER_SECOND[unit], _END * _PER_SECOND[unit]
+    found = pc.min_max(numbers)
+    low, high = found["min"].as_py(), found["max"].as_py()
+    if low is None or (low >= first and high < end):
+        return values
+    inside = pc.and_(pc.greater_equal(numbers, first), pc.less(numbers, end))
+    return pc.if_else(inside, values, pa.scalar(None, values.type))
 
 
 @dataclass(frozen=True)

@@ -52,13 +52,19 @@ class LocalFile:
 
 
 def csv_columns(file: LocalFile) -> list[str]:
-    """The names of a CSV file's columns. :raises DataError: if it can't be read, or a name stands twice."""
+    """The names of a CSV file's columns. :raises DataError: if it can't be read, or a name is empty or stands twice."""
     with readable(file), _open_csv(file) as stream:
         names = list(stream.schema.names)
     return _once(names, file.source)
 
 
 def _once(names: list[str], source: str) -> list[str]:
+    if "" in names:
+        raise DataError(
+            f"{source} has a column without a name",
+            given=f"column {names.index('') + 1} of {len(names)}",
+            remedy="give it a name, or leave it out (of pandas: index=False)",
+        )
     twice = next((name for name, count in Counter(names).items() if count > 1), None)
     if twice is not None:
         raise DataError(f"{source} has the column {twice} {names.count(twice)} times", expected="once")
@@ -70,7 +76,7 @@ def file_schema(file: LocalFile, event_time: str) -> pa.Schema:
 
     Of Parquet the footer is read, of JSON lines the whole file.
 
-    :raises DataError: if it can't be read, or a name stands twice.
+    :raises DataError: if it can't be read, or a name is empty or stands twice.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq

@@ -94,7 +94,7 @@ class _Times:
         self.last: datetime | None = None
         self._source, self._column, self._window = source, column, window
         self._valid = 0
-        self._bad: tuple[int, object] | None = None
+        self._bad: tuple[int, str] | None = None
 
     def update(self, values: Any) -> None:
         """Look at the next rows."""
@@ -103,7 +103,7 @@ class _Times:
         times = to_utc(values)
         if self._bad is None and times.null_count:
             place = pc.index(pc.is_null(times), True).as_py()
-            self._bad = (self.rows + place, values[place].as_py())
+            self._bad = (self.rows + place, _shown(values[place]))
         inside = times.filter(self._window.mask(times))
         self.rows += len(times)
         self._valid += len(times) - times.null_count
@@ -125,7 +125,17 @@ class _Times:
         raise DataError(
             f"event_time column {self._column} of {self._source} has no time "
             f"in {self.rows - self._valid:,} of {self.rows:,} rows, first in row {row}",
-            given="no value" if value is None else repr(value)[:80],
+            given=value,
             expected=EXPECTED,
             remedy="name a column that has a time in every row, or mend these rows at their source",
         )
+
+
+def _shown(value: Any) -> str:
+    """A value that is no time, in words; Python has no time of the year 100,000."""
+    if not value.is_valid:
+        return "no value"
+    try:
+        return repr(value.as_py())[:80] if str(value.type).endswith("string") else str(value.as_py())
+    except (OverflowError, ValueError):
+        return f"a {value.type} beyond the years 1 to 9999"

@@ -52,7 +52,7 @@ def input_column(column: Column) -> InputColumn:
             return InputColumn(name=column.name, type=kind)
     raise DataError(
         f"column {column.name} can't be a feature",
-        given=f"type {column.type}",
+        given="no value in any row" if arrow == "null" else f"type {arrow}",
         expected="numbers, strings, booleans or times",
         remedy="leave it out of features.columns",
     )
@@ -118,7 +118,9 @@ def _convert(values: pd.Series, column: InputColumn) -> pd.Series:
         return plain.where(pd.notna(plain), None)
     except (ValueError, TypeError, OverflowError) as error:
         raise DataError(
-            f"column {column.name} holds something else than {column.type}s", given=str(error)[:200]
+            f"column {column.name} holds something else than {column.type}s",
+            given=" ".join(str(error).split())[:200],
+            expected=_EXPECTED[column.type],
         ) from None
 
 

@@ -30,7 +30,7 @@ def labels_of(
     except (TypeError, ValueError):
         numbers = np.full((1,), np.nan, dtype=np.float64)
     if objective == "binary" and not np.isin(numbers, (0.0, 1.0)).all():
-        shown = ", ".join(repr(value) for value in values[present].unique()[:5])
+        shown = ", ".join(repr(value)[:60] for value in values[present].unique()[:5].tolist())
         raise DataError(
             f"label {label} is not binary",
             given=shown,

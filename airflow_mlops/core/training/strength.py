@@ -75,7 +75,12 @@ def _groups(feature: pd.Series) -> tuple[NDArray[np.int64], NDArray[np.float64] 
     if len(present):
         distinct = np.unique(present)
         few = len(distinct) <= _BINS
-        edges = distinct if few else np.unique(np.quantile(present, np.linspace(0, 1, _BINS + 1)))
+        between = (
+            "linear" if np.isfinite(distinct[[0, -1]]).all() else "lower"
+        )  # nothing lies between infinities
+        edges = (
+            distinct if few else np.unique(np.quantile(present, np.linspace(0, 1, _BINS + 1), method=between))
+        )
         codes[~missing] = np.searchsorted(edges, present, side="right")
     return codes, order
 

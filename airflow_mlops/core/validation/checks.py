@@ -25,7 +25,12 @@ _CLOCK_SKEW = timedelta(minutes=5)
 
 
 def run_checks(
-    store: Store, spec: ModelSpec, version: DatasetVersion, previous: DatasetVersion | None, now: datetime
+    store: Store,
+    spec: ModelSpec,
+    version: DatasetVersion,
+    previous: DatasetVersion | None,
+    now: datetime,
+    dropped: int = 0,
 ) -> tuple[ExpectationResult, ...]:
     """What the checks of ``spec.validation`` say of a version, in the order of their fields; a failed one is a result.
 
@@ -34,6 +39,7 @@ def run_checks(
 
     :param previous: the version that is compared with, None for the first.
     :param now: the time of the check; without a zone it is taken as UTC.
+    :param dropped: rows that expectations of severity ``drop`` leave out of what goes on.
     :raises SpecError: if a check names a column that the version does not have.
     :raises PlatformError: if drift is asked for and scipy is not installed.
     :raises KeyMissing, IntegrityError: if pinned bytes are gone or changed.
@@ -44,7 +50,7 @@ def run_checks(
     if asked.freshness is not None:
         found.append(check_freshness(asked.freshness, version, now))
     if asked.volume is not None:
-        found.append(check_volume(store, asked.volume, version, previous, now))
+        found.append(check_volume(store, asked.volume, version, previous, now, dropped))
     if asked.contract is not None:
         found += check_contract(asked.contract, version, previous)
     if asked.drift is not None:

@@ -30,17 +30,26 @@ class _Rate:
 
 
 def check_volume(
-    store: Store, asked: Volume, version: DatasetVersion, previous: DatasetVersion | None, now: datetime
+    store: Store,
+    asked: Volume,
+    version: DatasetVersion,
+    previous: DatasetVersion | None,
+    now: datetime,
+    dropped: int = 0,
 ) -> ExpectationResult:
     """Whether a version has as many rows as asked for, and a day of it as many as a day of the version before.
 
     Where a version goes on from the version before, only what is new is compared: half a month that is missing
     hardly shows among a year of rows. Days are days of event time, from the first event (or ``since``) to the
     end of the window as far as it lies in the past, without an end to the last event; at least one.
+
+    :param dropped: rows that go on no further, which ``min_rows`` does not count.
     """
+    left = version.rows - dropped
     problems, told = [], [f"{version.rows:,} rows"]
-    if asked.min_rows is not None and version.rows < asked.min_rows:
-        problems.append(f"{version.rows:,} rows, at least {asked.min_rows:,} expected")
+    if asked.min_rows is not None and left < asked.min_rows:
+        without = f" are left without the {dropped:,} that are dropped" if dropped else ""
+        problems.append(f"{left:,} rows{without}, at least {asked.min_rows:,} expected")
     if asked.max_rows is not None and version.rows > asked.max_rows:
         problems.append(f"{version.rows:,} rows, at most {asked.max_rows:,} expected")
     if asked.max_change is not None and previous is None:

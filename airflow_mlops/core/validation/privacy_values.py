@@ -107,6 +107,11 @@ def _numbers(values: pa.Array) -> Any:
             pc.and_(pc.equal(pc.floor(values), values), pc.less(values, 9.2e18)),
             null_selection_behavior="drop",
         )
+    if types.is_uint64(values.type):  # Arrow compares it with int64 by way of int64
+        values = values.filter(
+            pc.less(values, pa.scalar(1 << 63, pa.uint64())), null_selection_behavior="drop"
+        )
+        values = values.cast(pa.int64())
     low = pa.scalar(_LEAST_NUMBER, pa.int64()) if not types.is_floating(values.type) else float(_LEAST_NUMBER)
     if types.is_integer(values.type) and values.type.bit_width < 32:
         return None

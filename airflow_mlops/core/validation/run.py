@@ -64,7 +64,7 @@ def validate(
     """
     start = time.perf_counter()
     judged = _judge(store, root, spec, version, progress)
-    results = (*judged.results, *_checked(store, spec, version, previous, now))
+    results = (*judged.results, *_checked(store, spec, version, previous, now, judged.tested.dropped.rows))
     success = not any(one.stops for one in results)
     tested, goes_on = judged.tested, version
     if success and tested.dropped.rows:
@@ -116,6 +116,7 @@ def _checked(
     version: DatasetVersion,
     previous: DatasetVersion | None,
     now: datetime | None,
+    dropped: int,
 ) -> tuple[ExpectationResult, ...]:
     """What the checks of the version as a whole say; their module is needed only where the spec asks for one."""
     asked = spec.validation
@@ -123,7 +124,7 @@ def _checked(
         return ()
     from airflow_mlops.core.validation.checks import run_checks
 
-    return run_checks(store, spec, version, previous, now or utc_now())
+    return run_checks(store, spec, version, previous, now or utc_now(), dropped)
 
 
 def _documented(store: Store, version: DatasetVersion, result: ValidationResult) -> ValidationResult:
