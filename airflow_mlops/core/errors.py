@@ -37,7 +37,11 @@ class MlopsError(Exception):
         if remedy is not None:
             parts.append(remedy)
         # Names of columns, files and fields may hold line breaks; the promise of one line is kept here for all.
-        super().__init__(" ".join("; ".join(parts).splitlines()))
+        # So may values, and a NUL byte among them is no text that a database of XComs would take.
+        line = " ".join("; ".join(parts).splitlines())
+        super().__init__(
+            "".join(sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in line)
+        )
 
 
 class SpecError(MlopsError):

@@ -11,6 +11,9 @@ NOTHING_TESTED = (
     "data is tested before it is used: give validation.expectations or validation.suite"
 )
 _SHOWN = 5
+#: Signs that failures may take in one line, beyond the first; and those of one.
+_MOST_SIGNS = 200
+_MOST_OF_ONE = 250
 
 
 def summary(results: Sequence[ExpectationResult], rows: int) -> str:
@@ -34,9 +37,10 @@ def explain(result: ValidationResult) -> str:
     where = f"{result.tested.name}@{result.tested.id}"
     parts = [f"{where}: {result.reason}"]
     failures = result.failures
-    parts += [f"{one.severity}: {one.name}: {one.reason}" for one in failures[:_SHOWN]]
-    if len(failures) > _SHOWN:
-        parts.append(f"and {len(failures) - _SHOWN} more")
+    shown = _shown(failures)
+    parts += shown
+    if len(failures) > len(shown):
+        parts.append(f"and {len(failures) - len(shown)} more")
     if result.quarantine:
         parts.append(f"{result.quarantined_rows:,} rows are in quarantine (blob {result.quarantine[:12]})")
     if result.dataset != result.tested:
@@ -44,3 +48,15 @@ def explain(result: ValidationResult) -> str:
             f"goes on without {result.dropped_rows:,} rows as {result.dataset.name}@{result.dataset.id}"
         )
     return " | ".join(parts)
+
+
+def _shown(failures: Sequence[ExpectationResult]) -> list[str]:
+    """The first failures in words, as many as one line can hold; the data docs have all of them."""
+    found: list[str] = []
+    for one in failures[:_SHOWN]:
+        told = f"{one.severity}: {one.name}: {one.reason}"
+        told = told if len(told) <= _MOST_OF_ONE else f"{told[:_MOST_OF_ONE]}..."
+        if found and sum(map(len, found)) + len(told) > _MOST_SIGNS:
+            break
+        found.append(told)
+    return found
