@@ -94,7 +94,7 @@ def audit(
         rows=len(found.labels),
         suspects=int((suspects.mask & ~found.kept).sum()),
         confident_learning=int(also.sum()),
-        expected_precision=middle,
+        expected_precision=middle if suspects.noise.certain else None,
         precision_low=low,
         precision_high=high,
         error_rate=suspects.noise.rate,
@@ -114,9 +114,9 @@ def audit(
 
 def explain(result: LabelAudit) -> str:
     """One line: how many suspects, how many of them are expected to be errors, and where the file is."""
-    if result.expected_precision is None:
+    if result.precision_high is None:
         told = "no label is more likely wrong than right"
-    elif result.certain:
+    elif result.expected_precision is not None:
         told = (
             f"{result.suspects:,} labels are suspected, of which {result.expected_precision:.0%} are expected to be "
             f"wrong ({result.precision_low or 0:.0%} to {result.precision_high:.0%})"
@@ -124,8 +124,8 @@ def explain(result: LabelAudit) -> str:
     else:
         told = (
             f"{result.suspects:,} labels are suspected, of which at most {result.precision_high:.0%} are expected to "
-            "be wrong: no rows are clear enough to tell errors from natural noise; name columns that are known after the "
-            "outcome in labels.evidence"
+            "be wrong: no rows are clear enough to tell errors from natural noise; name columns that are known after "
+            "the outcome in labels.evidence"
         )
     rate = f"{result.error_rate:.1%}" if result.certain else f"at most {result.error_rate_high:.1%}"
     return (

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 #: Takes values and labels (0 .. K-1) to learn from, and values to predict; returns probabilities by class.
 Learner = Callable[["NDArray[Any]", "NDArray[np.int64]", "NDArray[Any]"], "NDArray[np.float64]"]
 
-_TREES = 200
+_TREES = 100
 _NEIGHBOURS = 10
 _MOST_LEVELS = 50
 

@@ -26,12 +26,17 @@ if TYPE_CHECKING:
 
 #: From so many rows on, the calibration is a free monotone curve; below, a curve of one parameter.
 MANY_ROWS = 20_000
-_SHARES = (1.0, 0.8, 0.6, 0.4, 0.3, 0.2, 0.1, 0.05, 0.02, 0.01, 0.005)
-_LEAST_ROWS = 100
-#: The clearest rows are chosen among some thirty groups by their upper bound: three sigma hold for all of them.
-_SIGMAS = 3.0
-#: So large a share of rows with the same rate of odd labels is no end of a slope.
-_PLATEAU = 0.2
+#: Fewer rows of a class are too few to look at on their own.
+_LEAST_ROWS = 200
+#: The end of the slope is fitted on so large a share of the rows, in so many rings, by these starts and powers.
+_CLEARER = 0.7
+_RINGS = 40
+_STARTS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5)
+_POWERS = (1, 2, 4, 8)
+#: At the end of this share nature's part is to be below so much of the errors' part, or of all rows.
+_CLEAREST = 0.2
+_TOLERANCE = 0.05
+_TRACE = 5e-4
 _Z = 1.96
 _FLOOR = 1e-4
 
@@ -54,7 +59,8 @@ class Suspects:
     :param order: all rows, the likeliest error first.
     :param mask: rows with a score above one half.
     :param suggested: the likeliest other class of each row.
-    :param precision: expected share of real errors among ``mask``, with its 95 % interval; None without suspects.
+    :param precision: expected share of real errors among ``mask``, with its 95 % interval; None without suspects. Where
+        the error rate is not certain, the share is an upper bound and the interval begins at 0.
     """
 
     score: NDArray[np.float64]
@@ -94,19 +100,26 @@ def find_suspects(labels: NDArray[np.int64], probabilities: NDArray[np.float64])
 
 
 def estimate_rate(labels: NDArray[np.int64], probabilities: NDArray[np.float64]) -> ErrorRate:
-    """The share of odd labels among the clearest rows: those with the least upper bound of that share.
+    """The share of odd labels that is left when rows get ever clearer.
 
-    With two classes the clearest rows of either class count, since errors are taken to hit both alike.
+    Rows are put in order by how clear they are, r from 0 to 1. Their share of odd labels is fitted by
+    ``e + a max(0, r - s)^b`` over the clearer seven tenths (maximum likelihood): errors hit all rows alike, nature less
+    and less, and none before s. If nature's part is gone at the end of the clearest fifth, e is seen (``certain``);
+    otherwise it is where the slope happens to end. With two classes the rows of either class count, since errors are
+    taken to hit both alike.
     """
-    regions = list(_regions(labels, probabilities))
-    _, odd, rows = min((wilson(odd, rows, _SIGMAS)[1], odd, rows) for _, odd, rows in regions)
-    low, high = wilson(odd, rows, _Z)
-    plateau = max(share for share, odd_there, there in regions if odd_there / there <= high)
-    certain = plateau >= _PLATEAU
-    return ErrorRate(odd / rows, low if certain else 0.0, high, certain)
+    ends = list(_ends(labels, probabilities))
+    plain = [one for one in ends if one.is_plain]
+    best = min(plain or ends, key=lambda one: one.rate)
+    if plain:
+        # Each end is at least the errors' share; of those that can't be told from the least, the one with most rows.
+        limit = best.interval[1]
+        best = max((one for one in plain if one.rate <= limit), key=lambda one: one.rows)
+    low, high = best.interval
+    return ErrorRate(best.rate, low if plain else 0.0, high, bool(plain))
 
 
-def wilson(hits: float, rows: int, z: float) -> tuple[float, float]:
+def wilson(hits: float, rows: float, z: float) -> tuple[float, float]:
     """Wilson's interval of a share, z standard errors wide."""
     share = hits / rows
     middle = share + z * z / (2 * rows)
@@ -130,21 +143,70 @@ def _check(labels: NDArray[np.int64], probabilities: NDArray[np.float64]) -> Non
         )
 
 
-def _regions(
-    labels: NDArray[np.int64], probabilities: NDArray[np.float64]
-) -> Iterator[tuple[float, int, int]]:
-    """Share, odd labels and rows of ever smaller groups of ever clearer rows."""
+@dataclass(frozen=True)
+class _End:
+    """Where the share of odd labels ends: ``natural`` is nature's part at the end of the clearest fifth, which has
+    ``clearest`` rows, and ``rows`` are those where it is negligible.
+    """
+
+    rate: float
+    natural: float
+    clearest: float
+    rows: float
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """The 95 % interval of the rate."""
+        return wilson(self.rate * self.rows, self.rows, _Z)
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether nature's part can't be seen beside the errors, or is less than the standard error of theirs."""
+        error = math.sqrt(self.rate * (1 - self.rate) / self.clearest)
+        return self.natural <= max(_TOLERANCE * self.rate, _TRACE, error)
+
+
+def _ends(labels: NDArray[np.int64], probabilities: NDArray[np.float64]) -> Iterator[_End]:
+    """Of all rows, and of those of each of two predicted classes."""
     predicted, confidence = probabilities.argmax(axis=1), probabilities.max(axis=1)
     groups = [np.arange(len(labels))]
     if probabilities.shape[1] == 2:
-        groups += [one for c in (0, 1) if len(one := np.flatnonzero(predicted == c)) >= 2 * _LEAST_ROWS]
+        groups += [one for c in (0, 1) if len(one := np.flatnonzero(predicted == c)) >= _LEAST_ROWS]
     for group in groups:
         ranked = group[np.argsort(-confidence[group], kind="stable")]
-        odd = np.cumsum(predicted[ranked] != labels[ranked])
-        for share in _SHARES:
-            rows = round(share * len(ranked))
-            if rows >= min(_LEAST_ROWS, len(ranked)):
-                yield share, int(odd[rows - 1]), rows
+        yield _fit_end(predicted[ranked] != labels[ranked])
+
+
+def _fit_end(odd: NDArray[np.bool_]) -> _End:
+    """Fit ``e + a (r - s)^b`` to the odd labels of rows in order, the clearest first."""
+    from scipy.optimize import minimize
+
+    rows = max(1, round(_CLEARER * len(odd)))
+    edges = np.linspace(0, rows, min(_RINGS, max(3, rows // 30)) + 1).round().astype(np.int64)
+    edges = np.unique(edges)
+    hits, sizes = np.add.reduceat(odd[:rows].astype(np.float64), edges[:-1]), np.diff(edges)
+    middle = (edges[:-1] + edges[1:]) / 2 / len(odd)
+
+    def loss(at: NDArray[np.float64], rise: NDArray[np.float64]) -> float:
+        share = np.clip(np.exp(min(at[0], 0.0)) + np.exp(min(at[1], 50.0)) * rise, 1e-9, 1 - 1e-9)
+        return -float((hits * np.log(share) + (sizes - hits) * np.log(1 - share)).sum())
+
+    def fitted(start: float, power: int) -> tuple[float, float, float, float, int]:
+        rise = np.maximum(middle - start, 0) ** power
+        first = max(hits[:3].sum() / sizes[:3].sum(), 1e-5)
+        guess = [math.log(first), math.log(max(hits[-1] / sizes[-1] - first, 1e-4) / rise[-1])]
+        options = {"xatol": 1e-3, "fatol": 1e-3, "maxiter": 200}
+        found = minimize(loss, guess, args=(rise,), method="Nelder-Mead", options=options)
+        return float(found.fun), math.exp(min(found.x[0], 0.0)), math.exp(min(found.x[1], 50.0)), start, power
+
+    _, rate, slope, start, power = min(fitted(start, power) for start in _STARTS for power in _POWERS)
+    clear = start + (max(_TOLERANCE * rate, _TRACE) / slope) ** (1 / power)
+    return _End(
+        rate,
+        natural=slope * max(_CLEAREST - start, 0.0) ** power,
+        clearest=_CLEAREST * len(odd),
+        rows=max(1.0, min(clear, _CLEARER) * len(odd)),
+    )
 
 
 def _monotone(labels: NDArray[np.int64], probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -168,10 +230,12 @@ def _sharpened(
     given = np.arange(len(labels)), labels
 
     def observed(at: NDArray[np.float64]) -> NDArray[np.float64]:
-        raised = np.exp((scaled := logs * math.exp(at[0])) - scaled.max(axis=1, keepdims=True))
-        rate = 1 / (1 + math.exp(-at[1]))
+        scaled = logs * math.exp(float(np.clip(at[0], -3, 5)))
+        raised = np.exp(scaled - scaled.max(axis=1, keepdims=True))
+        rate = _rate(at[1])
         other = rate / (logs.shape[1] - 1)
-        return other + (1 - rate - other) * (raised / raised.sum(axis=1, keepdims=True))
+        found: NDArray[np.float64] = other + (1 - rate - other) * (raised / raised.sum(axis=1, keepdims=True))
+        return found
 
     def loss(at: NDArray[np.float64]) -> float:
         return -float(np.log(np.maximum(observed(at)[given], 1e-12)).mean())
@@ -179,10 +243,15 @@ def _sharpened(
     options = {"xatol": 1e-3, "fatol": 1e-7, "maxiter": 300}
     found = [minimize(loss, [s, -3.0], method="Nelder-Mead", options=options) for s in (0.0, 1.0)]
     best = min(found, key=lambda one: float(one.fun)).x
-    rate = 1 / (1 + math.exp(-best[1]))
+    rate = _rate(best[1])
     low, high = wilson(rate * len(labels), len(labels), _Z)
     certain = estimate_rate(labels, probabilities).certain
     return ErrorRate(rate, low if certain else 0.0, high, certain), observed(best)
+
+
+def _rate(logit: float) -> float:
+    """At most one half: beyond it, wrong labels would be the rule."""
+    return 1 / (1 + math.exp(-float(np.clip(logit, -30, 0))))
 
 
 def _posterior(observed: NDArray[np.float64], rate: float) -> NDArray[np.float64]:

@@ -59,8 +59,8 @@ class LabelAudit(Record):
     :param rows: labelled rows that were looked at.
     :param suspects: rows whose label is more likely wrong than right.
     :param confident_learning: how many rows plain confident learning names, for comparison.
-    :param expected_precision: the share of ``suspects`` that is expected to be really wrong, None without suspects;
-        ``precision_low`` and ``precision_high`` are its 95 % interval.
+    :param expected_precision: the share of ``suspects`` that is expected to be really wrong; None without suspects, and
+        where it can't be told. ``precision_low`` and ``precision_high`` are its 95 % interval.
     :param error_rate: estimated share of wrong labels among all rows, with its 95 % interval.
     :param certain: whether some rows are so clear that only errors can explain their odd labels. If not, natural
         noise can't be told from errors: the estimates are upper bounds, and the intervals begin at 0.

@@ -49,10 +49,27 @@ class FeatureCode(Record):
         return f"{self.module}{'.' if self.language == 'sql' else ':'}{self.function}"
 
 
+class Resampled(Record):
+    """How the training part was resampled.
+
+    :param method: ``oversample``, ``undersample`` or ``smote``.
+    :param before, after: rows with label 0 and with label 1.
+    :param synthetic: rows that no one has seen, made between others.
+    :param offset: by how much that moved the log-odds of label 1; the model answers without it, in the natural odds.
+    """
+
+    method: str
+    before: tuple[int, int]
+    after: tuple[int, int]
+    synthetic: int
+    offset: float
+
+
 class TrainedModel(Record):
     """The result of a training run: everything an endpoint needs to answer, by content hash.
 
     :param artifact: hash of the booster as UBJSON.
+    :param train_rows: labelled rows of the training part, before it was resampled.
     :param environment: hash of the lock text (``name==version`` lines) it was trained with.
     """
 
@@ -69,3 +86,4 @@ class TrainedModel(Record):
     train_rows: int
     environment: str
     seconds: float
+    augmentation: Resampled | None = None

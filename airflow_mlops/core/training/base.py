@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from airflow_mlops.core.progress import Progress
+from airflow_mlops.core.training.artifact import Resampled
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,10 +21,13 @@ class Part:
 
     :param values: rows x features, float32, NaN for missing; categories as numbers of their levels.
     :param labels: one number per row; 0 or 1 for a binary objective.
+    :param offset: by how much resampling moved the log-odds of label 1. A trainer starts these rows so much higher, and
+        the model that it returns answers without it.
     """
 
     values: NDArray[np.float32]
     labels: NDArray[np.float64]
+    offset: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -33,11 +37,13 @@ class Fitted:
     :param framework: which predictor can load it, e.g. ``xgboost``.
     :param artifact: the model in the framework's own safe format; never a pickle.
     :param rounds: how many rounds it kept.
+    :param augmentation: how the training part was resampled before.
     """
 
     framework: str
     artifact: bytes
     rounds: int
+    augmentation: Resampled | None = None
 
 
 @runtime_checkable

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from airflow_mlops.core.data.version import DatasetVersion
@@ -14,6 +14,7 @@ from airflow_mlops.core.progress import Progress, ignore
 from airflow_mlops.core.store import Store
 from airflow_mlops.core.store.blobs import put_bytes
 from airflow_mlops.core.training.artifact import InputColumn, Signature, TrainedModel
+from airflow_mlops.core.training.augmentation import augment
 from airflow_mlops.core.training.base import Fitted, Part, Trainer
 from airflow_mlops.core.training.environment import environment_lock
 from airflow_mlops.core.training.features import (
@@ -87,6 +88,7 @@ def train(
         train_rows=len(rows["train"].labels),
         environment=put_bytes(store, environment_lock().encode()),
         seconds=time.monotonic() - started,
+        augmentation=fitted.augmentation,
     )
 
 
@@ -107,16 +109,18 @@ def fit_rows(
     """
     signature = _signature(spec, version, inputs, rows["train"].features)
     parts = {name: Part(frame_matrix(one.features, signature), one.labels) for name, one in rows.items()}
-    progress(f"fitting on {len(parts['train'].labels)} rows x {len(signature.features)} features")
+    types = tuple(feature_types(signature))
+    part, resampled = augment(parts["train"], spec.training, types, progress)
+    progress(f"fitting on {len(part.labels)} rows x {len(signature.features)} features")
     fitted = (trainer or XGBoostTrainer()).fit(
         spec.training,
-        parts["train"],
+        part,
         parts.get("validation"),
         names=signature.features,
-        types=tuple(feature_types(signature)),
+        types=types,
         progress=progress,
     )
-    return fitted, signature
+    return replace(fitted, augmentation=resampled), signature
 
 
 def _require_validation(spec: ModelSpec) -> None:

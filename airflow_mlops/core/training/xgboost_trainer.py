@@ -4,6 +4,7 @@ cores.
 
 from __future__ import annotations
 
+import math
 import re
 import warnings
 from typing import TYPE_CHECKING, Any
@@ -47,12 +48,16 @@ class XGBoostTrainer:
         import xgboost
 
         params = self._params(settings)
+        if train.offset:
+            params.setdefault("base_score", _natural_share(train))
         try:
             _require_known(params, names, types)
             watched = self._watched(train, validation, names, types)
+            if validation is None:
+                _started(watched[0][0], train, params)
             booster = xgboost.train(
                 params,
-                self._matrix(train, names, types) if validation else watched[0][0],
+                _started(self._matrix(train, names, types), train, params) if validation else watched[0][0],
                 settings.rounds,
                 evals=watched,
                 early_stopping_rounds=settings.early_stopping,
@@ -95,6 +100,24 @@ class XGBoostTrainer:
         if validation is None:
             return [(self._matrix(train, names, types), "train")]
         return [(self._matrix(validation, names, types), "validation")]
+
+
+def _natural_share(train: Part) -> float:
+    """The share of label 1 before the part was resampled."""
+    ones = float(train.labels.sum())
+    odds = ones / (len(train.labels) - ones) * math.exp(-train.offset)
+    return odds / (1 + odds)
+
+
+def _started(matrix: xgboost.DMatrix, train: Part, params: dict[str, Any]) -> xgboost.DMatrix:
+    """The matrix of resampled rows, which start at the moved odds; other rows start at ``base_score``."""
+    import numpy as np
+
+    if train.offset:
+        share = float(params["base_score"])
+        start = math.log(share / (1 - share)) + train.offset
+        matrix.set_base_margin(np.full(len(train.labels), start, dtype=np.float32))
+    return matrix
 
 
 def _require_known(params: dict[str, Any], names: tuple[str, ...], types: tuple[str, ...]) -> None:
