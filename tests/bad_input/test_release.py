@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,9 @@ import pyarrow.parquet as pq
 import pytest
 from airflow.sdk.exceptions import AirflowFailException
 
+from airflow_mlops.core.errors import DataError
 from airflow_mlops.core.store import Store
+from airflow_mlops.core.training.strength import strength
 from tests.bad_input.release import Ground, orders, spec_of, weather
 
 Spoil = Callable[[Ground], Mapping[str, Any] | None]
@@ -328,5 +331,16 @@ def test_ten_thousand_columns(ground: Ground) -> None:
     ground.put(pd.concat([orders().iloc[::6].head(60).reset_index(drop=True), values], axis=1))
     outcome = ground.release(spec_of(), DATA)
     assert outcome.stage is None, outcome.said
-    print("SECONDS", outcome.seconds)
     assert max(outcome.seconds.values()) < 60, "of the processor, alone a stage takes a few"
+
+
+def test_no_message_holds_signs_that_a_database_refuses() -> None:
+    assert str(DataError("a\nb", given="c\x00d\x1b[31m")) == "a b; given c\ufffdd\ufffd[31m"
+
+
+def test_infinity_ranks_without_a_warning() -> None:
+    values = pd.Series(np.r_[np.full(50, -np.inf), np.arange(100.0), np.full(50, np.inf)])
+    labels = (np.arange(200) >= 100).astype(np.float64)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert strength(values, labels, "binary") == 1.0

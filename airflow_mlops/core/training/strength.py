@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     import numpy as np
@@ -75,9 +75,8 @@ def _groups(feature: pd.Series) -> tuple[NDArray[np.int64], NDArray[np.float64] 
     if len(present):
         distinct = np.unique(present)
         few = len(distinct) <= _BINS
-        between = (
-            "linear" if np.isfinite(distinct[[0, -1]]).all() else "lower"
-        )  # nothing lies between infinities
+        # nothing lies between infinities
+        between: Literal["linear", "lower"] = "linear" if np.isfinite(distinct[[0, -1]]).all() else "lower"
         edges = (
             distinct if few else np.unique(np.quantile(present, np.linspace(0, 1, _BINS + 1), method=between))
         )
