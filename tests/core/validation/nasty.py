@@ -110,6 +110,17 @@ NAMES = (
     *("whole", "gaps", "small", "unsigned", "double", "solid", "single", "text", "words", "yes", "sure"),
     *("day", "naive", "zoned", "fine", "money", "nothing", "at"),
 )
+#: Columns that a type has something to say of; it is asked of all others, too.
+LIKELY = {
+    "expect_column_value_lengths_to_be_between": ("text", "words"),
+    "expect_column_value_lengths_to_equal": ("text", "words"),
+    "expect_column_values_to_match_regex": ("text", "words"),
+    "expect_column_values_to_not_match_regex": ("text", "words"),
+    "expect_column_mean_to_be_between": ("whole", "gaps", "small", "double", "solid"),
+    "expect_column_sum_to_be_between": ("whole", "gaps", "small", "double", "solid"),
+    "expect_column_median_to_be_between": ("whole", "gaps", "small", "double", "solid"),
+    "expect_column_stdev_to_be_between": ("whole", "gaps", "small", "double", "solid"),
+}
 SHARES = st.sampled_from((None, 0, 0.25, 0.5, 1 / 3, 0.75, 0.9, 1.0, 1))
 LIMITS = st.sampled_from((-1, 0, 0.1, 0.5, 1, 1.0, 2, 2.5, 3, 1000000, BIG))
 DATED = st.sampled_from(
@@ -123,9 +134,27 @@ DATED = st.sampled_from(
 )
 
 
-def _sets(least: int) -> st.SearchStrategy[list[Any]]:
-    pools = (TEXTS, (-1, 0, 1, 2, BIG - 1), (-1.5, 0.0, 0.1, 1, 2.5), (True, False))
-    return st.one_of([st.lists(st.sampled_from(pool), min_size=least, max_size=4) for pool in pools])
+def _sets(least: int) -> st.SearchStrategy[dict[str, Any]]:
+    """Columns with sets of values of their kind, or of another."""
+    pools = (
+        (("text", "words"), TEXTS),
+        (("whole", "gaps", "small", "double", "solid", "single"), (-1, 0, 1, 2, BIG - 1)),
+        (("whole", "gaps", "small", "double", "solid", "single"), (-1.5, 0.0, 0.1, 1, 2.5)),
+        (("yes", "sure"), (True, False)),
+        (NAMES, TEXTS),
+        (NAMES, (0, 1)),
+    )
+    return st.one_of(
+        [
+            st.fixed_dictionaries(
+                {
+                    "column": st.sampled_from(names),
+                    "value_set": st.lists(st.sampled_from(pool), min_size=least, max_size=4),
+                }
+            )
+            for names, pool in pools
+        ]
+    )
 
 
 def _bounds(limits: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
@@ -150,7 +179,9 @@ def _named(kind: str) -> dict[str, st.SearchStrategy[dict[str, Any]]]:
     extra = {"ignore_row_if": rule} if "compound" in kind else {}
     there = st.lists(st.sampled_from((*NAMES, "gate", "WHOLE")), unique=True, min_size=1)
     return {
-        "column": st.fixed_dictionaries({"column": st.sampled_from(NAMES)}),
+        "column": st.fixed_dictionaries(
+            {"column": st.one_of(st.sampled_from(LIKELY.get(kind, NAMES)), st.sampled_from(NAMES))}
+        ),
         "column_A": st.tuples(pair, st.fixed_dictionaries({}, optional={"ignore_row_if": ignored})).map(
             lambda found: {"column_A": found[0][0], "column_B": found[0][1], **found[1]}
         ),
@@ -174,7 +205,7 @@ def _arguments(kind: str) -> st.SearchStrategy[dict[str, Any]]:
     least = 0 if "mostly" in fields else 1  # GX takes no empty set for distinct values
     choices = {
         **_named(kind),
-        "value_set": st.fixed_dictionaries({"value_set": _sets(least)}),
+        "value_set": _sets(least),
         "regex": st.fixed_dictionaries({"regex": st.sampled_from(REGEXES)}),
         "value": st.fixed_dictionaries({"value": st.integers(0, 20)}),
         "or_equal": st.fixed_dictionaries({}, optional={"or_equal": st.booleans()}),
