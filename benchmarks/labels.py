@@ -1,7 +1,7 @@
-"""Label audit: planted errors found, what the report expects of its suspects, and models before and after the repair.
+"""Label audit: planted errors, what the report expects of its suspects, and models of flawed and repaired labels.
 
-Small sets: 5 % of scikit-learn's labels are flipped to another class. Flights: 1, 2, 5 and 10 % of the labels of January
-to June are flipped in both directions, and the stage itself audits them, once with what is known after the departure as
+Small sets: 5 % of scikit-learn's labels are flipped to another class. Flights: 1, 2, 5 and 10 % of January's
+to June's labels are flipped in both directions, and the stage itself audits them, once with what is known after the departure as
 evidence and once with the model's own features only, where it is to say that it can't know. Which labels were flipped
 is used for the score alone.
 """
@@ -195,7 +195,7 @@ def of_flights(quick: bool) -> Iterator[Measure]:
         result, real, top = audit_flights(share, 7, evidence=False)
         yield Measure(
             f"flights, {share:.0%} flipped, features only: claims to know", float(result.certain), 0,
-            note=f"{result.suspects} suspects, real {real:.3f}, at most {result.precision_high:.3f}, first 1000 {top:.3f}",
+            note=f"{result.suspects} suspects, real {real:.3f}, told at most {result.precision_high:.3f}",
         )  # fmt: skip
 
 

@@ -46,15 +46,16 @@ class AuditLabelsOperator(MlopsOperator):
             "review": result.csv,
         }
         context["ti"].xcom_push(key="labels", value=small)
+        export = f"airflow-mlops labels export {work.spec.name} {small['ref']} --store {work.store.uri} --out FILE.csv"
         limit = work.spec.labels.max_error_rate if work.spec.labels else None
         if exceeds(result, limit):
             raise DataError(
                 "too many labels are estimated to be wrong",
                 given=f"{result.error_rate:.1%} of {result.rows:,}",
                 expected=f"at most labels.max_error_rate, {limit:.1%}",
-                remedy=f"airflow-mlops labels export {work.spec.name} {small['ref']}, and return the reviewed file",
+                remedy=f"review them: {export}",
             )
-        self.progress(f"{explain(result)}; airflow-mlops labels export {work.spec.name} {small['ref']}")
+        self.progress(f"{explain(result)}: {export}")
         return small
 
 
