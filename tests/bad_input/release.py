@@ -20,16 +20,12 @@ from airflow_mlops.core.store import Store, open_store
 from airflow_mlops.operators.data import SnapshotOperator, ValidateOperator
 from airflow_mlops.operators.features import LeakageOperator
 from airflow_mlops.operators.join import JoinOperator
+from airflow_mlops.operators.labels import AuditLabelsOperator
 from airflow_mlops.operators.model import EvaluateOperator, RegisterOperator, TrainOperator
 from airflow_mlops.operators.privacy import ProtectOperator
 from airflow_mlops.spec import ModelSpec
 from tests.core.training.world import World
 from tests.operators.world import Run
-
-try:
-    from airflow_mlops.operators.labels import AuditLabelsOperator
-except ImportError:
-    AuditLabelsOperator = None
 
 SQL = "SELECT amount, country, express, temperature, amount / nullif(temperature, 0) AS per_degree FROM rows"
 
@@ -120,10 +116,9 @@ def spec_of(kind: str = "parquet", **sections: Any) -> ModelSpec:
             "costs": {"false_positive": 1, "false_negative": 3},
             "ageing": {"period": "5d"},
         },
+        "labels": {"folds": 2},
         "rollout": {"shadow": {"gates": [{"metric": "error_rate", "margin": 0.01}]}},
     }
-    if AuditLabelsOperator is not None:
-        base["labels"] = {"folds": 2}
     return ModelSpec(**_merged(base, sections))
 
 
@@ -253,7 +248,7 @@ def _tasks(spec: ModelSpec, run: Run, done: dict[str, Any]) -> list[tuple[str, C
         tasks.append(
             ("check_features", lambda: LeakageOperator(task_id="check_features", dataset=tested(), **common))
         )
-    if spec.labels and AuditLabelsOperator is not None:
+    if spec.labels:
         tasks.append(
             ("audit_labels", lambda: AuditLabelsOperator(task_id="audit_labels", dataset=tested(), **common))
         )
