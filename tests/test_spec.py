@@ -101,7 +101,10 @@ def test_the_worked_example_is_a_spec() -> None:
     [
         ({"monitering": {}}, "monitering: unknown field; did you mean monitoring?"),
         ({"training__round": 3}, "training.round: unknown field; did you mean rounds?"),
-        ({"data__bucket": "b"}, "data.bucket: unknown field; allowed: connection, delta, event_time, id, joins,"),
+        (
+            {"data__bucket": "b"},
+            "data.bucket: unknown field; allowed: connection, delta, event_time, id, joins,",
+        ),
         (
             {"evaluation__gates": [{"metric": "auc", "mins": 0.6}]},
             "evaluation.gates.0.mins: unknown field; did you mean min?",
