@@ -56,6 +56,8 @@ class Resampled(Record):
     :param before, after: rows with label 0 and with label 1.
     :param synthetic: rows that no one has seen, made between others.
     :param offset: by how much that moved the log-odds of label 1; the model answers without it, in the natural odds.
+    :param shift: by how much the log-odds were moved afterwards, so that the answers are right on average over the
+        training part as it was; near 0 where no rows are synthetic.
     """
 
     method: str
@@ -63,6 +65,7 @@ class Resampled(Record):
     after: tuple[int, int]
     synthetic: int
     offset: float
+    shift: float = 0.0
 
 
 class TrainedModel(Record):

@@ -3,7 +3,8 @@
 Resampling moves the odds of the classes by a known factor, and a model that learns from the moved rows would answer
 with moved probabilities (Elkan, 2001). So the logarithm of the factor goes along as the training rows' offset (King and
 Zeng, 2001): the trainer starts those rows there, the model itself learns what is left, and answers in the natural odds.
-Early stopping looks at rows that are not resampled, and so in the natural odds, too.
+Early stopping looks at rows that are not resampled, and so in the natural odds, too. What synthetic rows distort beyond
+that is taken out on average by :mod:`~airflow_mlops.core.training.centring`.
 """
 
 from __future__ import annotations

@@ -16,6 +16,7 @@ from airflow_mlops.core.store.blobs import put_bytes
 from airflow_mlops.core.training.artifact import InputColumn, Signature, TrainedModel
 from airflow_mlops.core.training.augmentation import augment
 from airflow_mlops.core.training.base import Fitted, Part, Trainer
+from airflow_mlops.core.training.centring import centre
 from airflow_mlops.core.training.environment import environment_lock
 from airflow_mlops.core.training.features import (
     FeatureSource,
@@ -120,6 +121,9 @@ def fit_rows(
         types=types,
         progress=progress,
     )
+    if resampled is not None and resampled.offset:
+        fitted, shift = centre(fitted, parts["train"])
+        resampled = resampled.model_copy(update={"shift": shift})
     return replace(fitted, augmentation=resampled), signature
 
 

@@ -14,6 +14,7 @@ from airflow_mlops.core.errors import DataError, MlopsError, SpecError, Training
 from airflow_mlops.core.store import Store
 from airflow_mlops.core.training.augmentation import augment
 from airflow_mlops.core.training.base import Fitted, Part
+from airflow_mlops.core.training.centring import centre
 from airflow_mlops.core.training.predictor import Predictor, load_booster, score_matrix
 from airflow_mlops.core.training.run import train
 from airflow_mlops.core.training.xgboost_trainer import XGBoostTrainer
@@ -168,6 +169,7 @@ def test_only_the_training_part_is_resampled_and_the_record_says_how(
     assert train(store, spec, version).artifact == trained.artifact, "the same seed gives the same bytes"
     scores = Predictor.load(store, trained).predict_frame(read_frame(store, version))
     assert abs(scores.mean() - frame["late"].mean()) < 0.06
+    assert abs(told.shift) < 1
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -203,3 +205,21 @@ def test_probabilities_stay_right(method: str, stops_early: bool) -> None:
         assert abs(scores[inside].mean() - fresh.labels[inside].mean()) < 0.03
     wrong = 1 / (1 + np.exp(-(np.log(scores / (1 - scores)) + told.offset)))
     assert wrong.mean() > 5 * fresh.labels.mean(), "what the resampled rows alone would say"
+
+
+@pytest.mark.parametrize("share", [0.02, 0.4])
+def test_a_model_is_moved_to_the_natural_share_and_keeps_its_order(share: float) -> None:
+    given = part()
+    plain = Training(rounds=10, params={"max_depth": 2})
+    fitted = XGBoostTrainer().fit(
+        plain, given, None, names=("a", "b", "c"), types=("q", "q", "q"), progress=lambda line: None
+    )
+    natural = Part(given.values, (np.arange(400) < 400 * share).astype(np.float64))
+    moved, shift = centre(fitted, natural)
+    before, after = (
+        score_matrix(load_booster("xgboost", one.artifact, "m"), given.values) for one in (fitted, moved)
+    )
+    assert after.mean() == pytest.approx(share, abs=1e-5)
+    odds = [np.log(one / (1 - one)) for one in (before, after)]
+    assert np.allclose(odds[1] - odds[0], shift, atol=1e-4)
+    assert centre(moved, natural)[1] == pytest.approx(0, abs=1e-4)
