@@ -81,11 +81,21 @@ def test_base_dependencies_are_thin(wheel: zipfile.ZipFile) -> None:
     wanted = [Requirement(text) for text in metadata.get_all("Requires-Dist", [])]
     base = {one.name for one in wanted if not one.marker or "extra" not in str(one.marker)}
     assert base.isdisjoint(
-        {"great-expectations", "evidently", "xgboost-cpu", "scikit-learn", "boto3", "sagemaker"}
+        {
+            "great-expectations",
+            "evidently",
+            "xgboost-cpu",
+            "scikit-learn",
+            "boto3",
+            "sagemaker",
+            "cleanlab",
+            "faker",
+        }
     )
     extras = set(metadata.get_all("Provides-Extra", []))
     assert extras == {
-        "all", "amazon", "dask", "demo", "evidently", "gx", "openlineage", "sagemaker", "xgboost",
+        "all", "amazon", "audit", "dask", "delta", "demo", "evidently", "gx", "openlineage", "polars", "sagemaker",
+        "xgboost",
     }  # fmt: skip
 
 

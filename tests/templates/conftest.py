@@ -54,7 +54,7 @@ def ground(database: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 
 def small_spec(name: str = "flight_delay", **over: Any) -> ModelSpec:
-    """The flights example with short training and a rollout that a few hundred requests decide."""
+    """The flights example with short training, fewer looks at the data, and a rollout of a few hundred requests."""
     example = ModelSpec.from_yaml(Path(__file__).parents[2] / "dags" / "flight_delay.yaml")
     short: dict[str, Any] = {
         "split": {"test": "7d"},
@@ -64,7 +64,9 @@ def small_spec(name: str = "flight_delay", **over: Any) -> ModelSpec:
             "shadow": {"min_samples": 100, "max_duration": "30m", "gates": GATES},
             "canary": {"steps": [0.5], "min_samples": 100, "max_duration": "30m", "gates": GATES},
         },
-        "monitoring": {"min_rows": 100, "schedule": None},
+        "monitoring": {"min_rows": 100, "schedule": None, "skew_requests": 0},
+        "privacy": None,
+        "retention": None,
         **over,
     }
     return ModelSpec(**{**example.with_overrides(short).to_dict(), "name": name})
