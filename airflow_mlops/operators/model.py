@@ -102,18 +102,34 @@ class RegisterOperator(MlopsOperator):
     :param trained: what the training returned. (templated)
     :param evaluation: what the evaluation returned. (templated)
     :param validation: what the validation returned, None if the data was not validated. (templated)
+    :param audit: what the audit of the labels returned, None if there was none. (templated)
     """
 
-    template_fields = (*MlopsOperator.template_fields, "dataset", "trained", "evaluation", "validation")
+    template_fields = (
+        *MlopsOperator.template_fields,
+        "dataset",
+        "trained",
+        "evaluation",
+        "validation",
+        "audit",
+    )
 
     def __init__(
-        self, *, dataset: Any, trained: Any, evaluation: Any, validation: Any = None, **kwargs: Any
+        self,
+        *,
+        dataset: Any,
+        trained: Any,
+        evaluation: Any,
+        validation: Any = None,
+        audit: Any = None,
+        **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.dataset = dataset
         self.trained = trained
         self.evaluation = evaluation
         self.validation = validation
+        self.audit = audit
 
     def work(self, work: Work, context: Context) -> dict[str, Any]:
         """Register."""
@@ -133,6 +149,7 @@ class RegisterOperator(MlopsOperator):
             dataset=DatasetRef(name=version.name, id=version.id),
             spec=work.spec,
             validation=reference(self.validation, "validation") if self.validation else None,
+            audit=reference(self.audit, "audit") if self.audit else None,
             run=RunRef(dag_id=dag_run.dag_id, run_id=dag_run.run_id),
             by=work.who,
         )

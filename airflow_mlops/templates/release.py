@@ -116,6 +116,7 @@ def _build(spec: ModelSpec, dag: DAG, common: dict[str, Any]) -> RegisterOperato
         trained=train.output,
         evaluation=evaluate.output,
         validation=validate.output,
+        audit=checked.output if "audit_labels" in spec.data_steps else None,
         **common,
     )
     chain(checked, train, evaluate, register)

@@ -25,9 +25,13 @@ from airflow_mlops.core.store import Store
 from airflow_mlops.operators.base import MlopsOperator, Work, asked_by, run_key
 from airflow_mlops.operators.control import RolloutControlOperator
 from airflow_mlops.operators.data import SnapshotOperator, ValidateOperator
+from airflow_mlops.operators.features import LeakageOperator, SkewOperator
+from airflow_mlops.operators.join import JoinOperator
+from airflow_mlops.operators.labels import ApplyReviewOperator, AuditLabelsOperator
 from airflow_mlops.operators.model import EvaluateOperator, RegisterOperator, TrainOperator
 from airflow_mlops.operators.monitoring import DriftOperator, RequestRetrainingOperator
 from airflow_mlops.operators.privacy import ProtectOperator
+from airflow_mlops.operators.retention import PruneOperator
 from airflow_mlops.operators.rollout import (
     BeginReleaseOperator,
     ChallengeOperator,
@@ -58,14 +62,24 @@ ARGUMENTS: dict[type[MlopsOperator], dict[str, Any]] = {
     ReconcileOperator: {},
     DriftOperator: {"window": "6h"},
     RequestRetrainingOperator: {"drift": {}},
+    **dict.fromkeys(
+        (JoinOperator, LeakageOperator, ApplyReviewOperator, AuditLabelsOperator), {"dataset": {}}
+    ),
+    SkewOperator: {},
+    PruneOperator: {},
 }
 TEMPLATED = {
+    JoinOperator: {"dataset"},
+    LeakageOperator: {"dataset"},
+    ApplyReviewOperator: {"dataset", "paths"},
+    AuditLabelsOperator: {"dataset"},
+    SkewOperator: {"requests"},
     SnapshotOperator: {"since", "until", "dataset"},
     ProtectOperator: {"dataset"},
     ValidateOperator: {"dataset"},
     TrainOperator: {"dataset"},
     EvaluateOperator: {"dataset", "trained"},
-    RegisterOperator: {"dataset", "trained", "evaluation", "validation"},
+    RegisterOperator: {"dataset", "trained", "evaluation", "validation", "audit"},
     BeginReleaseOperator: {"overrides"},
     ChallengeOperator: {"version"},
     RolloutSensor: {"version"},

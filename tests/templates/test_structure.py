@@ -84,6 +84,12 @@ def test_what_is_trained_on_is_what_the_validation_let_go_on() -> None:
         )
 
 
+def test_the_record_of_a_version_names_the_audit_of_its_labels() -> None:
+    audited = release(small_spec().with_overrides(EVERYTHING)).get_task("register")
+    assert audited.audit.operator.task_id == "audit_labels"
+    assert release(small_spec()).get_task("register").audit is None
+
+
 def test_the_monitor_has_the_tasks_that_the_spec_asks_for() -> None:
     plain, full = (monitor(spec) for spec in (small_spec(), small_spec().with_overrides(EVERYTHING)))
     assert set(full.task_ids) - set(plain.task_ids) == {"skew", "prune"}

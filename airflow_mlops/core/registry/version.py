@@ -24,7 +24,11 @@ class RunRef(Record):
 
 
 class ModelVersion(Record):
-    """One entry of the log ``models/<name>/versions``; its number in the log is the version."""
+    """One entry of the log ``models/<name>/versions``; its number in the log is the version.
+
+    :param validation: reference of the stored validation, None when nothing was validated.
+    :param audit: reference of the stored audit of the labels, None when they were not audited.
+    """
 
     model: str
     dataset: DatasetRef
@@ -32,6 +36,7 @@ class ModelVersion(Record):
     trained: TrainedModel
     evaluation: Evaluation
     validation: str | None
+    audit: str | None = None
     run: RunRef | None
     created_at: datetime
     created_by: str

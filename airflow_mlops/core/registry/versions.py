@@ -39,6 +39,7 @@ class Registry:
         validation: str | None,
         run: RunRef | None,
         by: str,
+        audit: str | None = None,
     ) -> tuple[int, ModelVersion]:
         """Record a model as the next version; a retry of the same run with the same model finds its own.
 
@@ -46,6 +47,7 @@ class Registry:
         :param validation: reference of the stored validation result, None when nothing was validated.
         :param run: the Airflow run that made it, None outside of Airflow.
         :param by: who asked for it.
+        :param audit: reference of the stored audit of the labels, None when they were not audited.
         :raises RegistryError: if the evaluation did not pass (names the gate) or is of another model, if the
             parts do not belong together, or if a part of the model is not in the store; nothing is written.
         """
@@ -59,6 +61,7 @@ class Registry:
             trained=trained,
             evaluation=evaluation,
             validation=validation,
+            audit=audit,
             run=run,
             created_at=utc_now(),
             created_by=by,
