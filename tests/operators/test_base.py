@@ -62,9 +62,10 @@ ARGUMENTS: dict[type[MlopsOperator], dict[str, Any]] = {
     ReconcileOperator: {},
     DriftOperator: {"window": "6h"},
     RequestRetrainingOperator: {"drift": {}},
-    **dict.fromkeys(
-        (JoinOperator, LeakageOperator, ApplyReviewOperator, AuditLabelsOperator), {"dataset": {}}
-    ),
+    JoinOperator: {"dataset": {}},
+    LeakageOperator: {"dataset": {}},
+    ApplyReviewOperator: {"dataset": {}},
+    AuditLabelsOperator: {"dataset": {}},
     SkewOperator: {},
     PruneOperator: {},
 }
