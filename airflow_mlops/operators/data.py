@@ -70,7 +70,20 @@ class SnapshotOperator(MlopsOperator):
         return dataset_result(named)
 
 
-class ValidateOperator(MlopsOperator):
+class DatasetOperator(MlopsOperator):
+    """Base of the operators that work on a dataset version.
+
+    :param dataset: what the task returned that made it, e.g. :class:`SnapshotOperator`. (templated)
+    """
+
+    template_fields = (*MlopsOperator.template_fields, "dataset")
+
+    def __init__(self, *, dataset: Any, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.dataset = dataset
+
+
+class ValidateOperator(DatasetOperator):
     """Test a dataset version by the spec's expectations and checks; bad rows go to quarantine.
 
     A failure of severity ``fail`` stops the run, ``warn`` is recorded, ``drop`` goes on without the bad rows.
@@ -83,12 +96,6 @@ class ValidateOperator(MlopsOperator):
 
     :param dataset: what :class:`SnapshotOperator` returned. (templated)
     """
-
-    template_fields = (*MlopsOperator.template_fields, "dataset")
-
-    def __init__(self, *, dataset: Any, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.dataset = dataset
 
     def work(self, work: Work, context: Context) -> dict[str, Any]:
         """Validate, keep the result, and stop on a failure of severity ``fail``."""

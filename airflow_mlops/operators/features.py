@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_mlops.core.errors import FeatureError, SpecError
 from airflow_mlops.operators.base import MlopsOperator, Work
-from airflow_mlops.operators.data import load_dataset
+from airflow_mlops.operators.data import DatasetOperator, load_dataset
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
 
-class LeakageOperator(MlopsOperator):
+class LeakageOperator(DatasetOperator):
     """Look for features that know the outcome or change when the future is cut off; see ``features.leakage``.
 
     Returns ``{"ref", "passed", "leaks", "changed", "strongest", "auc"}``; the report lies in the store. It is also
@@ -21,12 +21,6 @@ class LeakageOperator(MlopsOperator):
 
     :param dataset: what the snapshot or the join returned. (templated)
     """
-
-    template_fields = (*MlopsOperator.template_fields, "dataset")
-
-    def __init__(self, *, dataset: Any, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.dataset = dataset
 
     def work(self, work: Work, context: Context) -> dict[str, Any]:
         """Look, keep the report, and stop on a leak of severity ``fail``."""

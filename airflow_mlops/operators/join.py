@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airflow_mlops.operators.base import MlopsOperator, Work
-from airflow_mlops.operators.data import dataset_result, load_dataset
+from airflow_mlops.operators.base import Work
+from airflow_mlops.operators.data import DatasetOperator, dataset_result, load_dataset
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
 
-class JoinOperator(MlopsOperator):
+class JoinOperator(DatasetOperator):
     """Add the columns of ``data.joins`` to the rows, ``ASOF``: no row sees its future.
 
     Returns what :class:`~airflow_mlops.operators.data.SnapshotOperator` returns, of the version that was made; without
@@ -19,12 +19,6 @@ class JoinOperator(MlopsOperator):
 
     :param dataset: what the snapshot returned. (templated)
     """
-
-    template_fields = (*MlopsOperator.template_fields, "dataset")
-
-    def __init__(self, *, dataset: Any, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.dataset = dataset
 
     def work(self, work: Work, context: Context) -> dict[str, Any]:
         """Join, and keep the result as a dataset version."""

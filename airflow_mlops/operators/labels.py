@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_mlops.core.errors import DataError
 from airflow_mlops.operators.base import MlopsOperator, Work
-from airflow_mlops.operators.data import dataset_result, load_dataset
+from airflow_mlops.operators.data import DatasetOperator, dataset_result, load_dataset
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
 
-class AuditLabelsOperator(MlopsOperator):
+class AuditLabelsOperator(DatasetOperator):
     """Look for label errors in the training part, and write a file for people to review.
 
     Returns ``{"ref", "rows", "suspects", "expected_precision", "error_rate", "certain", "disagreeing", "review"}``;
@@ -21,12 +21,6 @@ class AuditLabelsOperator(MlopsOperator):
 
     :param dataset: what :class:`~airflow_mlops.operators.data.SnapshotOperator` returned. (templated)
     """
-
-    template_fields = (*MlopsOperator.template_fields, "dataset")
-
-    def __init__(self, *, dataset: Any, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.dataset = dataset
 
     def work(self, work: Work, context: Context) -> dict[str, Any]:
         """Audit, keep the result, and stop when too many labels are wrong."""

@@ -6,25 +6,19 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_mlops.core.errors import GateFailed, SpecError
 from airflow_mlops.operators.base import MlopsOperator, Work
-from airflow_mlops.operators.data import load_dataset
+from airflow_mlops.operators.data import DatasetOperator, load_dataset
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
 
-class TrainOperator(MlopsOperator):
+class TrainOperator(DatasetOperator):
     """Fit the model on a dataset version, with the spec's seed: the same inputs give the same bytes.
 
     Returns ``{"ref", "artifact", "rows", "rounds", "seconds"}``.
 
     :param dataset: what :class:`~airflow_mlops.operators.data.SnapshotOperator` returned. (templated)
     """
-
-    template_fields = (*MlopsOperator.template_fields, "dataset")
-
-    def __init__(self, *, dataset: Any, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.dataset = dataset
 
     def work(self, work: Work, context: Context) -> dict[str, Any]:
         """Train and keep the result."""

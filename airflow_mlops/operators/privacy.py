@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airflow_mlops.operators.base import MlopsOperator, Work
-from airflow_mlops.operators.data import dataset_result, load_dataset
+from airflow_mlops.operators.base import Work
+from airflow_mlops.operators.data import DatasetOperator, dataset_result, load_dataset
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _SHOWN = 50
 
 
-class ProtectOperator(MlopsOperator):
+class ProtectOperator(DatasetOperator):
     """Look for sensitive data in a dataset version and do what ``privacy`` of the spec says: warn, block, drop or hash.
 
     Returns what :class:`~airflow_mlops.operators.data.SnapshotOperator` returns, of a new version without the columns'
@@ -25,12 +25,6 @@ class ProtectOperator(MlopsOperator):
 
     :param dataset: what the snapshot returned. (templated)
     """
-
-    template_fields = (*MlopsOperator.template_fields, "dataset")
-
-    def __init__(self, *, dataset: Any, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.dataset = dataset
 
     def work(self, work: Work, context: Context) -> dict[str, Any]:
         """Find and protect; a blocked column stops the run."""
