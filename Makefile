@@ -8,7 +8,7 @@ JOBS ?= 2
 BIN := $(VENV)/bin
 UV := $(BIN)/uv
 # The distributions of this list are what `make demo` and `make test` install beside the base.
-TEST_EXTRAS := demo,amazon,delta,polars
+TEST_EXTRAS := demo,testing,delta,polars
 INSTALL := VIRTUAL_ENV=$(VENV) $(UV) pip install --quiet --constraints constraints.txt
 # A Fernet key is 32 bytes in base64; everything else is hexadecimal, so that it needs no escaping anywhere.
 WRITE_ENV := import base64, secrets; \

@@ -164,5 +164,9 @@ class DeploymentRolledBack(DeploymentFailed):
     """The endpoint went back to its old configuration by itself."""
 
 
+class DeploymentPending(MlopsError):
+    """The endpoint is still changing to what was asked for: wait, then ask again."""
+
+
 class EndpointError(MlopsError):
     """The endpoint can't be reached or refused a request."""

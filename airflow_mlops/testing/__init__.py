@@ -1,0 +1,1 @@
+"""What tests of a release need: ours and yours."""
