@@ -6,5 +6,13 @@ unchanged. S3 is any S3 server.
 
 .. code-block:: console
 
-    python -m airflow_mlops.testing.sagemaker --port 5080 --s3 http://127.0.0.1:9000
+    AWS_ENDPOINT_URL_S3=http://127.0.0.1:9000 python -m airflow_mlops.testing.sagemaker --port 5080
 """
+
+from __future__ import annotations
+
+from airflow_mlops.testing.sagemaker.faults import Fault
+from airflow_mlops.testing.sagemaker.harness import SageMakerSimulator
+from airflow_mlops.testing.sagemaker.simulator import Timing
+
+__all__ = ["Fault", "SageMakerSimulator", "Timing"]

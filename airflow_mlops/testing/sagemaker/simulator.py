@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -36,6 +36,7 @@ class Simulator:
     :param home: folder for what jobs and containers work with.
     :param s3: makes a boto3 client of the S3 server.
     :param s3_url: of that server; jobs and containers get it as ``AWS_ENDPOINT_URL_S3``.
+    :param role: further environment of jobs and containers: the credentials of the role that they run as.
     """
 
     home: Path
@@ -44,6 +45,7 @@ class Simulator:
     region: str = "eu-central-1"
     account: str = "123456789012"
     timing: Timing = Timing()
+    role: Mapping[str, str] = field(default_factory=dict)
     lock: threading.RLock = field(default_factory=threading.RLock)
     faults: Faults = field(default_factory=Faults)
     clock: Clock = field(init=False)
@@ -59,6 +61,11 @@ class Simulator:
                 self._rooms[kind] = kind(self)  # type: ignore[index]
             found: T = self._rooms[kind]  # type: ignore[index]
             return found
+
+    def role_environment(self) -> dict[str, str]:
+        """What jobs and containers find in their environment of S3 and credentials."""
+        where = {"AWS_ENDPOINT_URL_S3": self.s3_url} if self.s3_url else {}
+        return {**where, **self.role}
 
     def arn(self, kind: str, name: str, service: str = "sagemaker") -> str:
         """The ARN of something in this account, e.g. of kind ``endpoint``."""

@@ -1,0 +1,24 @@
+"""One S3 server for all tests of the simulator; a simulator of its own for each."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+import pytest
+
+from tests.core.aws.world import World, simulated
+from tests.servers import S3Server, ministack
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[S3Server]:
+    with ministack() as server:
+        yield server
+
+
+@pytest.fixture
+def world(s3_server: S3Server) -> Iterator[World]:
+    """A simulator with a bucket of its own."""
+    with simulated(contextlib.nullcontext(s3_server)) as world:
+        yield world
