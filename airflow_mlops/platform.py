@@ -11,14 +11,18 @@ from urllib.parse import urlsplit
 from airflow_mlops.core.errors import PlatformError
 
 if TYPE_CHECKING:
+    from airflow_mlops.core.aws.session import Aws
+    from airflow_mlops.core.aws.settings import SageMaker
     from airflow_mlops.core.data.query import QueryRunner
     from airflow_mlops.core.data.source import DataRoot
     from airflow_mlops.core.serving.base import Endpoint
     from airflow_mlops.core.store import Store
 
 DEFAULT_ENDPOINT = "http://127.0.0.1:8765"
-FIELDS = ("store", "data", "aws_conn_id", "endpoint", "trainer", "privacy_secret")
-TRAINERS = ("local",)
+FIELDS = ("store", "data", "aws_conn_id", "endpoint", "trainer", "privacy_secret", "sagemaker")
+TRAINERS = ("local", "sagemaker")
+#: What stands in the field ``endpoint`` instead of an address.
+SAGEMAKER = "sagemaker"
 
 
 @dataclass(frozen=True)
@@ -27,11 +31,13 @@ class Platform:
 
     :param store_uri: folder or ``s3://bucket/prefix`` of the store.
     :param data_uri: root below which the spec's ``source`` lies; a folder or ``s3://bucket/prefix``.
-    :param endpoint_url: base URL of the local endpoint server.
+    :param endpoint_url: base URL of the local endpoint server, or ``sagemaker``.
     :param token: bearer token of the endpoint; never printed.
     :param trainer: where training runs.
     :param privacy_secret: key of the hashes of sensitive values; never printed.
     :param s3: makes a boto3 S3 client; called only when a URI is on S3.
+    :param aws: the clients of an AWS connection; called only when SageMaker is used.
+    :param sagemaker: machines, roles and networks there.
     :param query: runs SQL on a named connection, for specs with ``data.query``.
     """
 
@@ -42,6 +48,8 @@ class Platform:
     trainer: str = "local"
     privacy_secret: str | None = field(default=None, repr=False)
     s3: Callable[[], Any] | None = field(default=None, repr=False, compare=False)
+    aws: Callable[[], Aws] | None = field(default=None, repr=False, compare=False)
+    sagemaker: SageMaker | None = None
     query: QueryRunner | None = field(default=None, repr=False, compare=False)
 
     @classmethod
@@ -57,11 +65,14 @@ class Platform:
         home: Path,
         token: str | None = None,
         s3: Callable[[], Any] | None = None,
+        aws: Callable[[], Aws] | None = None,
         query: QueryRunner | None = None,
     ) -> Platform:
         """A platform from the fields of an ``mlops`` connection; what is not given is local, below ``home``.
 
-        :raises PlatformError: for an unknown field or trainer, or an endpoint that is no address.
+        :raises PlatformError: for an unknown field or trainer, an endpoint that is no address, or SageMaker without
+            what it needs.
+        :raises SpecError: if a field of ``sagemaker`` is wrong.
         """
         unknown = set(fields) - set(FIELDS)
         if unknown:
@@ -70,23 +81,30 @@ class Platform:
                 given=", ".join(sorted(unknown)),
                 expected=", ".join(FIELDS),
             )
-        given = {name: str(value) for name, value in fields.items() if value}
+        given = {name: str(value) for name, value in fields.items() if value and name != "sagemaker"}
         trainer = given.get("trainer", "local")
         if trainer not in TRAINERS:
             raise PlatformError(
                 "mlops connection names an unknown trainer", given=trainer, expected=", ".join(TRAINERS)
             )
         default = cls.local(home)
-        return cls(
+        platform = cls(
             store_uri=given.get("store", default.store_uri),
             data_uri=given.get("data", default.data_uri),
-            endpoint_url=_address(given.get("endpoint", DEFAULT_ENDPOINT)),
+            endpoint_url=SAGEMAKER
+            if given.get("endpoint") == SAGEMAKER
+            else _address(given.get("endpoint", DEFAULT_ENDPOINT)),
             token=token,
             trainer=trainer,
             privacy_secret=given.get("privacy_secret"),
             s3=s3,
+            aws=aws,
+            sagemaker=_settings(fields.get("sagemaker")),
             query=query,
         )
+        if SAGEMAKER in (platform.endpoint_url, platform.trainer):
+            platform._require_s3()
+        return platform
 
     def store(self) -> Store:
         """Open the store."""
@@ -102,9 +120,39 @@ class Platform:
 
     def endpoint(self, model: str) -> Endpoint:
         """The endpoint of a model."""
+        if self.endpoint_url == SAGEMAKER:
+            from airflow_mlops.core.serving.sagemaker.endpoint import SageMakerEndpoint
+
+            aws, settings = self.require_aws()
+            return SageMakerEndpoint(aws, settings.of_model(model), model, self.store())
         from airflow_mlops.core.serving.local import LocalEndpoint
 
         return LocalEndpoint(self.endpoint_url, model, self.store(), token=self.token)
+
+    def require_aws(self) -> tuple[Aws, SageMaker]:
+        """What work on SageMaker needs: clients and settings.
+
+        :raises PlatformError: if the connection names no AWS connection, or the store is not on S3.
+        """
+        from airflow_mlops.core.aws.settings import SageMaker
+
+        return self._require_s3()(), self.sagemaker or SageMaker()
+
+    def _require_s3(self) -> Callable[[], Aws]:
+        if self.aws is None:
+            raise PlatformError(
+                "SageMaker needs an AWS connection",
+                given="no aws_conn_id",
+                remedy="set field aws_conn_id of the mlops connection, e.g. to aws_default",
+            )
+        if not self.store_uri.startswith("s3://"):
+            raise PlatformError(
+                "SageMaker reads models from S3",
+                given=f"store {self.store_uri}",
+                expected="s3://bucket/prefix",
+                remedy="set field store of the mlops connection",
+            )
+        return self.aws
 
     def s3_client(self) -> Any:
         """A boto3 S3 client: of the connection, or from boto3's own environment without one."""
@@ -114,6 +162,27 @@ class Platform:
 
     def _s3_for(self, uri: str) -> Any:
         return self.s3_client() if uri.startswith("s3://") else None
+
+
+def _settings(given: Any) -> SageMaker | None:
+    """The field ``sagemaker``: an object, or its JSON as the connection form gives it."""
+    if not given:
+        return None
+    import json
+
+    from airflow_mlops.core.aws.settings import SageMaker
+
+    try:
+        fields = json.loads(given) if isinstance(given, str) else given
+    except ValueError:
+        fields = None
+    if not isinstance(fields, Mapping):
+        raise PlatformError(
+            "sagemaker of the mlops connection is no JSON object",
+            given=repr(given)[:80],
+            expected='e.g. {"role_arn": "arn:aws:iam::123456789012:role/mlops"}',
+        )
+    return SageMaker(**fields)
 
 
 def _address(url: str) -> str:
@@ -131,6 +200,8 @@ def _address(url: str) -> str:
         )
     if not usable:
         raise PlatformError(
-            "endpoint of the mlops connection is no address", given=url, expected=f"e.g. {DEFAULT_ENDPOINT}"
+            "endpoint of the mlops connection is no address",
+            given=url,
+            expected=f"e.g. {DEFAULT_ENDPOINT}, or {SAGEMAKER}",
         )
     return url.rstrip("/")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from airflow_mlops.core.errors import MlopsError, PlatformError
+from airflow_mlops.core.errors import MlopsError, PlatformError, SpecError
 from airflow_mlops.core.registry.deployments import NOTHING
 from airflow_mlops.core.serving.base import Endpoint
 from airflow_mlops.core.store.folder import FolderStore
@@ -43,9 +44,15 @@ def test_what_a_connection_leaves_open_is_local() -> None:
             "mlops connection has an unknown field; given bucket, stores; expected store, data, aws_conn_id",
         ),
         (
-            {"trainer": "sagemaker"},
-            "mlops connection names an unknown trainer; given sagemaker; expected local",
+            {"trainer": "spark"},
+            "mlops connection names an unknown trainer; given spark; expected local, sagemaker",
         ),
+        (
+            {"trainer": "sagemaker", "store": "s3://b/p"},
+            "SageMaker needs an AWS connection; given no aws_conn_id; set field aws_conn_id",
+        ),
+        ({"sagemaker": "[]"}, "sagemaker of the mlops connection is no JSON object; given '[]'"),
+        ({"sagemaker": "{"}, "sagemaker of the mlops connection is no JSON object; given '{'"),
         (
             {"endpoint": "models:8765"},
             "endpoint of the mlops connection is no address; given models:8765; expected",
@@ -59,6 +66,36 @@ def test_wrong_fields_are_named(fields: dict[str, str], says: str) -> None:
     with pytest.raises(PlatformError) as caught:
         Platform.from_fields(fields, home=HOME)
     assert str(caught.value).startswith(says)
+
+
+def test_sagemaker_needs_a_store_on_s3() -> None:
+    with pytest.raises(PlatformError, match="given store /home/of/mlops/store; expected s3://bucket/prefix"):
+        Platform.from_fields({"endpoint": "sagemaker"}, home=HOME, aws=lambda: pytest.fail("not asked"))
+
+
+def test_settings_of_sagemaker_come_as_an_object_or_as_the_json_of_the_form() -> None:
+    fields = {"store": "s3://b/p", "endpoint": "sagemaker"}
+    settings = {"hosting": {"instances": 2}, "models": {"orders": {"hosting": {"instances": 5}}}}
+    for given in (settings, json.dumps(settings)):
+        platform = Platform.from_fields({**fields, "sagemaker": given}, home=HOME, aws=lambda: "aws")  # type: ignore[arg-type, return-value]
+        assert platform.endpoint_url == "sagemaker"
+        aws, read = platform.require_aws()
+        assert (aws, read.hosting.instances, read.of_model("orders").hosting.instances) == ("aws", 2, 5)
+
+
+@pytest.mark.parametrize(
+    "settings, says",
+    [
+        ({"role": "x"}, "role: unknown field; did you mean role_arn?"),
+        ({"role_arn": "mlops"}, "role_arn: given 'mlops'"),
+        ({"training": {"max_wait": "2d"}}, "training: max_wait is for spot training"),
+        ({"models": {"orders": {"hosting": {"instance": 3}}}}, "hosting.instance: unknown field"),
+    ],
+)
+def test_wrong_settings_of_sagemaker_are_named(settings: dict[str, object], says: str) -> None:
+    with pytest.raises(SpecError) as caught:
+        Platform.from_fields({"sagemaker": settings}, home=HOME)
+    assert says in str(caught.value)
 
 
 def test_the_token_is_not_shown() -> None:

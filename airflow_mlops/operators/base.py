@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
 from airflow.sdk.configuration import conf
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
-from airflow_mlops.core.errors import EndpointError, MlopsError, SourceUnavailable, StoreError, UnsafeStore
+from airflow_mlops.core.errors import (
+    DeploymentPending,
+    EndpointError,
+    MlopsError,
+    SourceUnavailable,
+    StoreError,
+    UnsafeStore,
+)
 from airflow_mlops.hooks.mlops import MlopsHook
 from airflow_mlops.operators.openlineage import LineageMixin
 from airflow_mlops.spec import ModelSpec
@@ -28,6 +36,9 @@ if TYPE_CHECKING:
 REFUSAL = "refusal"
 #: Errors that may be gone at the next try; all others are final.
 TRANSIENT = (EndpointError, SourceUnavailable, StoreError)
+#: A change of the endpoint that may take longer than this is waited for deferred, after a short look.
+_HELD = timedelta(minutes=2)
+_LOOK = timedelta(seconds=10)
 
 
 @dataclass(frozen=True)
@@ -45,7 +56,14 @@ class Work:
         from airflow_mlops.core.rollout.conduct import Conductor
 
         endpoint = self.platform.endpoint(self.spec.name)
-        return Conductor(store=self.store, endpoint=endpoint, spec=self.spec, run=self.run, who=self.who)
+        return Conductor(
+            store=self.store,
+            endpoint=endpoint,
+            spec=self.spec,
+            run=self.run,
+            who=self.who,
+            patience=_LOOK if endpoint.slowest > _HELD else None,
+        )
 
     def registered(self, version: int) -> Work:
         """This work with the spec that ``version`` was registered with."""
@@ -96,10 +114,23 @@ class MlopsOperator(LineageMixin, BaseOperator):
 
     def execute(self, context: Context) -> Any:
         """Do the stage; see :meth:`work`."""
+        return self.guarded(lambda: self.work(self.prepare(context), context), context)
+
+    def guarded(self, step: Callable[[], Any], context: Context) -> Any:
+        """Take a step; say in one line why it fails, and wait deferred while the endpoint is still changing.
+
+        :raises AirflowException: if the step fails.
+        """
         try:
-            return self.work(self.prepare(context), context)
+            return step()
+        except DeploymentPending as pending:
+            return self.await_endpoint(pending, context)
         except MlopsError as error:
             raise self.refuse(error, context) from None
+
+    def await_endpoint(self, pending: DeploymentPending, context: Context) -> Any:
+        """What to do while the endpoint is changing; only tasks that change its traffic get there."""
+        raise self.refuse(pending, context) from None
 
     @abstractmethod
     def work(self, work: Work, context: Context) -> Any:

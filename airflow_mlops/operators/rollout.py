@@ -4,11 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
-from airflow.sdk.exceptions import AirflowSkipException
+from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
 
-from airflow_mlops.core.errors import DeploymentFailed, MlopsError, SpecError
+from airflow_mlops.core.errors import (
+    DeploymentFailed,
+    DeploymentPending,
+    DeploymentRolledBack,
+    EndpointError,
+    MlopsError,
+    SpecError,
+)
 from airflow_mlops.links.endpoint import EndpointLink
 from airflow_mlops.operators.base import REFUSAL, TRANSIENT, MlopsOperator, Work
 from airflow_mlops.operators.model import reference
@@ -44,6 +51,33 @@ class TrafficOperator(MlopsOperator):
     operator_extra_links = (EndpointLink(),)
     retried: tuple[type[MlopsError], ...] = (*TRANSIENT, DeploymentFailed)
 
+    def await_endpoint(self, pending: DeploymentPending, context: Context) -> NoReturn:
+        """Wait, deferred, until the endpoint has changed or given up; then the task takes its step again."""
+        # A DAG file should not pay for importing Airflow's triggers.
+        from airflow_mlops.triggers.endpoint import EndpointTrigger
+
+        work = self.prepare(context)
+        self.progress(str(pending))
+        self.defer(
+            trigger=EndpointTrigger(mlops_conn_id=self.mlops_conn_id, model=work.spec.name),
+            method_name="proceed",
+            timeout=work.platform.endpoint(work.spec.name).slowest,
+        )
+
+    def proceed(self, context: Context, event: dict[str, Any]) -> Any:
+        """Take the step again, now that the endpoint has settled: it finds what it began.
+
+        :raises AirflowException: when the endpoint can't be asked; the next try may.
+        """
+        if event["status"] != "settled":
+            raise self.refuse(EndpointError(event["message"]), context)
+        return self.execute(context)
+
+    def refuse(self, error: MlopsError, context: Context) -> AirflowException:
+        """See :meth:`MlopsOperator.refuse`. An endpoint that went back by itself has decided: no try is left."""
+        refused = super().refuse(error, context)
+        return AirflowFailException(str(error)) if isinstance(error, DeploymentRolledBack) else refused
+
     def serves(self, work: Work, context: Context, served: Desired, what: str = "") -> None:
         """Say in the log, in the lineage and by the link to the endpoint what serves now.
 
@@ -51,11 +85,10 @@ class TrafficOperator(MlopsOperator):
         """
         from airflow_mlops.core.lineage.stages import deploy_lineage
 
-        self.declare(
-            lambda: deploy_lineage(work.spec.name, served, work.platform.endpoint_url, work.store.uri)
-        )
-        address = f"{work.platform.endpoint_url}/endpoints/{work.spec.name}"
-        context["ti"].xcom_push(key=EndpointLink.key, value=address)
+        endpoint = work.platform.endpoint(work.spec.name)
+        address = endpoint.url.removesuffix("/invocations")
+        self.declare(lambda: deploy_lineage(work.spec.name, served, address, work.store.uri))
+        context["ti"].xcom_push(key=EndpointLink.key, value=endpoint.page)
         self.progress(f"{work.spec.name}: {what}{'; ' if what else ''}{describe(served)}")
 
 

@@ -81,16 +81,16 @@ class WaitingOperator(JudgingOperator):
         :raises AirflowFailException: when it is final and not PROMOTE.
         :raises AirflowException: when the trigger gave up on a fault that may be gone at the next try.
         """
+        return self.guarded(lambda: self._resumed(context, event), context)
+
+    def _resumed(self, context: Context, event: dict[str, Any]) -> Any:
         from airflow_mlops.core.rollout.verdict import Verdict
 
-        try:
-            if event["status"] != "decided":
-                fault = EndpointError if event["passing"] else MlopsError
-                raise fault(f"rollout can't be judged: {event['message']}")
-            work = self.prepare(context)
-            return self.decided(work, self.heed(work, Verdict.model_validate(event["verdict"])), context)
-        except MlopsError as error:
-            raise self.refuse(error, context) from None
+        if event["status"] != "decided":
+            fault = EndpointError if event["passing"] else MlopsError
+            raise fault(f"rollout can't be judged: {event['message']}")
+        work = self.prepare(context)
+        return self.decided(work, self.heed(work, Verdict.model_validate(event["verdict"])), context)
 
 
 class HeldBackOperator(WaitingOperator):
@@ -102,10 +102,7 @@ class HeldBackOperator(WaitingOperator):
 
     def execute(self, context: Context) -> Any:
         """Move on, or wait for a resume."""
-        try:
-            return self._unless_held(self.prepare(context), context)
-        except MlopsError as error:
-            raise self.refuse(error, context) from None
+        return self.guarded(lambda: self._unless_held(self.prepare(context), context), context)
 
     def heed(self, work: Work, verdict: Verdict) -> Verdict:
         """The verdict by the spec that the challenger was registered with."""

@@ -17,6 +17,7 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from airflow_mlops.core.data.pin import Pin
 from airflow_mlops.core.data.version import DatasetVersion
@@ -150,13 +151,17 @@ def register_lineage(version: DatasetVersion, number: int, record: ModelVersion,
     )
 
 
-def deploy_lineage(model: str, served: Desired, endpoint_url: str, store_uri: str) -> Lineage:
-    """Registered versions -> the model as it serves now, after whatever changed its traffic."""
+def deploy_lineage(model: str, served: Desired, address: str, store_uri: str) -> Lineage:
+    """Registered versions -> the model as it serves now, after whatever changed its traffic.
+
+    :param address: of the endpoint.
+    """
     from airflow_mlops.core.lineage import datasets as ol
     from airflow_mlops.core.lineage import facets
 
     versions = dict.fromkeys(one for one in (served.champion, served.challenger) if one is not None)
-    place = Name(endpoint_url.rstrip("/"), f"/endpoints/{model}")
+    parts = urlsplit(address)
+    place = Name(f"{parts.scheme}://{parts.netloc}", parts.path)
     now = facets.MlopsDeploymentDatasetFacet(
         mode=served.mode,
         entry=served.number,

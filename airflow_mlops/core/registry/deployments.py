@@ -130,6 +130,28 @@ class DeploymentLog:
 
         return self._append(decide)[0]
 
+    def undo_promotion(self, version: int, *, who: str, why: str, run: str) -> None:
+        """Go back to the champion before, if this run's promotion of ``version`` is the newest entry.
+
+        A first version has none before it: its promotion stays, for the next try.
+        """
+
+        def decide(current: Deployment | None) -> Deployment | None:
+            if current is None or (current.action, current.champion, current.run) != (
+                "promote",
+                version,
+                run,
+            ):
+                return None
+            champions = _standing(entry for _, entry in self.log.entries())
+            if len(champions) < 2:
+                return None
+            return Deployment(
+                action="rollback", champion=champions[-2], who=who, why=why, run=run, at=utc_now()
+            )
+
+        self._append(decide)
+
     def withdraw(self, *, who: str, why: str, run: str) -> int | None:
         """End this run's shadow or canary: the champion alone. None when this run holds no place."""
 

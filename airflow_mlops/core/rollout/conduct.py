@@ -7,7 +7,12 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from airflow_mlops.core.errors import DeploymentConflict, DeploymentFailed, RegistryError
+from airflow_mlops.core.errors import (
+    DeploymentConflict,
+    DeploymentFailed,
+    DeploymentRolledBack,
+    RegistryError,
+)
 from airflow_mlops.core.evaluation import gating
 from airflow_mlops.core.progress import Progress, ignore
 from airflow_mlops.core.record import utc_now
@@ -31,7 +36,8 @@ if TYPE_CHECKING:
 
 #: A challenger's place outlives its stage by this much, so that the judge's last word still finds it there.
 LEASE_SLACK = timedelta(minutes=30)
-RECONCILE_TIMEOUT = timedelta(minutes=2)
+#: Who the deployment log names when the endpoint went back by itself.
+ENDPOINT = "endpoint"
 
 
 @dataclass(frozen=True)
@@ -40,6 +46,8 @@ class Conductor:
 
     :param run: key of the Airflow run (or any stable name of the caller); makes every step idempotent.
     :param who: the person or system that the deployment log names.
+    :param patience: how long a step waits for a change of the endpoint that is under way, before it raises
+        ``DeploymentPending``; every step may be called again then. None waits until it is done.
     """
 
     store: Store
@@ -47,6 +55,7 @@ class Conductor:
     spec: ModelSpec
     run: str
     who: str
+    patience: timedelta | None = None
     following: Following = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -200,20 +209,30 @@ class Conductor:
         :raises GateFailed: if a stage's verdict is missing, is another one, or is about another version, run or
             share of the traffic: no evidence, no promotion.
         :raises DeploymentConflict: if the challenger was taken out meanwhile.
+        :raises DeploymentRolledBack: if the endpoint went back by itself; the champion before is the champion again.
         """
         newest = self._newest()
         champion = newest.champion if newest else None
         if champion == version and self.has_promoted(version):
-            return self.reconcile()
+            return self._prove_promotion(version)
         if champion is not None:
             require_proof(self.spec, self.log.log.entries(), version, self.run, verdicts)
         why = "first version of this model" if champion is None else "; ".join(v.reason for v in verdicts)
         self.log.promote(version, who=self.who, why=why, run=self.run)
-        return self.reconcile()
+        return self._prove_promotion(version)
 
     def has_promoted(self, version: int) -> bool:
-        """Whether this run has made ``version`` the champion, though it may not be the champion any more."""
-        return any(self._is_promotion(entry, version) for _, entry in self.log.log.entries())
+        """Whether this run has made ``version`` the champion, though it may not be the champion any more.
+
+        A promotion that the endpoint did not take is none.
+        """
+        promoted = False
+        for _, entry in self.log.log.entries():
+            if self._is_promotion(entry, version):
+                promoted = True
+            elif entry.action == "rollback" and entry.run == self.run:
+                promoted = False
+        return promoted
 
     def conclude(self, why: str) -> Desired:
         """End this run's place in the traffic, whatever happened, and prove what serves.
@@ -271,18 +290,32 @@ class Conductor:
         """Bring the endpoint to the newest entry of the log and prove it. Nothing deployed yet: nothing to do.
 
         :raises DeploymentFailed: if the endpoint does not follow.
+        :raises DeploymentPending: if it needs longer for that than the patience of this conductor.
         """
         while True:
             desired = self.log.desired()
             if not desired.number:
                 return desired
             try:
-                self.endpoint.reconcile(desired, RECONCILE_TIMEOUT)
+                self.endpoint.reconcile(
+                    desired, self.endpoint.slowest if self.patience is None else self.patience
+                )
                 return desired
             except DeploymentFailed:
                 # Somebody decided anew, or a lease ended, while we waited: what counts is what is asked for now.
                 if self.log.desired() == desired:
                     raise
+
+    def _prove_promotion(self, version: int) -> Desired:
+        """Prove that ``version`` serves; where the endpoint itself went back, the log follows it.
+
+        :raises DeploymentRolledBack: with the endpoint's reason.
+        """
+        try:
+            return self.reconcile()
+        except DeploymentRolledBack as error:
+            self.log.undo_promotion(version, who=ENDPOINT, why=str(error), run=self.run)
+            raise
 
     def _lease(self, weight: float) -> timedelta:
         """How long a challenger may stay at ``weight``."""

@@ -22,16 +22,27 @@ class Prediction(Record):
 
 @runtime_checkable
 class Endpoint(Protocol):
-    """One model's endpoint. Implementations: local server (and SageMaker, in an issue of its own)."""
+    """One model's endpoint. Implementations: the local server, and SageMaker."""
 
     @property
     def url(self) -> str:
         """Where requests go, for people and logs."""
         ...
 
+    @property
+    def page(self) -> str:
+        """Where people look at it: an address for a browser."""
+        ...
+
+    @property
+    def slowest(self) -> timedelta:
+        """How long a change may take; one that takes longer has failed."""
+        ...
+
     def reconcile(self, desired: Desired, timeout: timedelta) -> None:
         """Make the endpoint serve ``desired`` and return only when :meth:`describe` equals it.
 
+        :raises DeploymentPending: if it is still changing at the ``timeout``, and may need :attr:`slowest` for it.
         :raises DeploymentRolledBack: if the endpoint went back to what it served before.
         :raises DeploymentFailed: if it does not serve ``desired`` within ``timeout``; says what it serves.
         """

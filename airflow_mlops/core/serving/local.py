@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 _POLL = 0.02
 _SLOWEST_POLL = 1.0
 _TIMEOUT = 30.0
+_SLOWEST = timedelta(minutes=2)
 _MISSING = 404
 
 
@@ -44,6 +45,16 @@ class LocalEndpoint:
     def url(self) -> str:
         """Where requests go."""
         return f"{self._base_url}/endpoints/{self._model}/invocations"
+
+    @property
+    def page(self) -> str:
+        """What the server says of the model."""
+        return f"{self._base_url}/endpoints/{self._model}"
+
+    @property
+    def slowest(self) -> timedelta:
+        """See :attr:`Endpoint.slowest`."""
+        return _SLOWEST
 
     def reconcile(self, desired: Desired, timeout: timedelta) -> None:
         """See :meth:`Endpoint.reconcile`. The server follows the deployment log by itself; this one waits for

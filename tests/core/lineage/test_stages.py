@@ -29,11 +29,14 @@ STAGES = {
     "canary": stages.deploy_lineage(
         "flight_delay",
         Desired(number=5, mode="canary", champion=2, challenger=3, weight=0.1),
-        "http://127.0.0.1:8765",
+        "http://127.0.0.1:8765/endpoints/flight_delay",
         STORE,
     ),
     "fallback": stages.deploy_lineage(
-        "flight_delay", Desired(number=6, mode="fallback", champion=None), "http://127.0.0.1:8765", STORE
+        "flight_delay",
+        Desired(number=6, mode="fallback", champion=None),
+        "http://127.0.0.1:8765/endpoints/flight_delay",
+        STORE,
     ),
     "judge": stages.judge_lineage("flight_delay", records.verdict(), STORE),
     "replay": stages.judge_lineage(

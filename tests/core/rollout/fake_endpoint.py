@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Any
 
-from airflow_mlops.core.errors import DeploymentFailed
+from airflow_mlops.core.errors import DeploymentFailed, DeploymentPending, DeploymentRolledBack
 from airflow_mlops.core.registry.deployments import NOTHING, Desired
 from airflow_mlops.core.serving.base import Prediction
 from airflow_mlops.core.serving.capture import CaptureRecord
@@ -23,18 +23,26 @@ class FakeEndpoint:
     :ivar serves: what it serves now.
     :ivar fault: raised by every call that reaches the endpoint.
     :ivar refuses: whether it does not follow when it is asked for this.
+    :ivar slowest: above two minutes, operators wait for it deferred.
+    :ivar pending: so many reconciles still find it changing.
+    :ivar goes_back: whether it goes back by itself when it is asked for this.
     :ivar during: called once, in the midst of the next reconcile.
     :ivar errors: share of the challenger's answers that are failures.
     :ivar requests: how many came since the challenger did; a hash of their number assigns them.
     """
 
-    url = "memory://orders"
+    url = "memory://orders/invocations"
+    page = "memory://orders"
 
     def __init__(self) -> None:
         self.serves: Desired = NOTHING
         self.asked: list[Desired] = []
         self.fault: Exception | None = None
         self.refuses: Callable[[Desired], bool] = lambda desired: False
+        self.slowest = timedelta(minutes=2)
+        self.waited: list[timedelta] = []
+        self.pending = 0
+        self.goes_back: Callable[[Desired], bool] = lambda desired: False
         self.during: Callable[[], object] | None = None
         self.errors = 0.0
         self.requests = REQUESTS
@@ -42,6 +50,12 @@ class FakeEndpoint:
     def reconcile(self, desired: Desired, timeout: timedelta) -> None:
         self._reach()
         self.asked.append(desired)
+        self.waited.append(timeout)
+        if self.pending:
+            self.pending -= 1
+            raise DeploymentPending("it is still changing")
+        if self.goes_back(desired):
+            raise DeploymentRolledBack("it went back by itself", given="alarm rang")
         if self.during:
             during, self.during = self.during, None
             during()

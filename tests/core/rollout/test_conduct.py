@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -12,6 +13,8 @@ import pytest
 from airflow_mlops.core.errors import (
     DeploymentConflict,
     DeploymentFailed,
+    DeploymentPending,
+    DeploymentRolledBack,
     EndpointError,
     GateFailed,
     RegistryError,
@@ -490,6 +493,55 @@ def test_a_promotion_that_the_endpoint_did_not_follow_is_not_decided_twice(
     assert release.promote(2, verdicts).champion == 2
     assert endpoint.serves.champion == 2
     assert actions(store) == before
+
+
+def test_a_promotion_that_the_endpoint_took_back_is_none(
+    release: Conductor, store: Store, endpoint: FakeEndpoint
+) -> None:
+    verdicts = roll_out(release)
+    endpoint.goes_back = lambda desired: desired.champion == 2
+    with pytest.raises(DeploymentRolledBack, match="alarm rang"):
+        release.promote(2, verdicts)
+    assert actions(store)[-2:] == [("promote", 2, None), ("rollback", 1, None)]
+    undone = release.log.log.newest()
+    assert undone is not None
+    assert (undone[1].who, "alarm rang" in undone[1].why) == ("endpoint", True)
+    assert not release.has_promoted(2)
+    assert release.conclude("the endpoint went back").champion == 1
+    with pytest.raises(DeploymentConflict):
+        release.promote(2, verdicts)
+
+
+def test_a_first_version_that_the_endpoint_took_back_can_be_tried_again(
+    conductor: Callable[..., Conductor], store: Store, endpoint: FakeEndpoint
+) -> None:
+    endpoint.goes_back = lambda desired: True
+    with pytest.raises(DeploymentRolledBack):
+        conductor().promote(1, [])
+    endpoint.goes_back = lambda desired: False
+    assert conductor().promote(1, []).champion == 1
+    assert actions(store) == [("promote", 1, None)]
+
+
+@pytest.mark.parametrize("patience", [None, timedelta(seconds=10)])
+def test_a_step_that_waits_may_be_taken_again(
+    conductor: Callable[..., Conductor],
+    release: Conductor,
+    store: Store,
+    endpoint: FakeEndpoint,
+    patience: timedelta | None,
+) -> None:
+    step = dataclasses.replace(release, patience=patience)
+    endpoint.pending, endpoint.slowest = 2, timedelta(hours=1)
+    before = actions(store)
+    for _ in range(2):
+        with pytest.raises(DeploymentPending):
+            step.challenge(2, 0.0)
+    served = step.challenge(2, 0.0)
+    assert served is not None
+    assert served.challenger == 2
+    assert actions(store) == [*before, ("shadow", 1, 2)]
+    assert set(endpoint.waited[-3:]) == {patience or endpoint.slowest}
 
 
 # --- conclude, rollback, reconcile ---
