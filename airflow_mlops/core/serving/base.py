@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any, Protocol, runtime_checkable
 
@@ -10,6 +10,11 @@ from airflow_mlops.core.record import Record
 from airflow_mlops.core.registry.deployments import Desired
 from airflow_mlops.core.serving.capture import CaptureRecord
 from airflow_mlops.core.serving.hours import Cursor
+
+#: One value a minute, oldest first.
+Series = tuple[tuple[datetime, float], ...]
+#: Per metric (``memory``, ``cpu``) and variant (``v<version>``): per cent of the variant's instances.
+Resources = Mapping[str, Mapping[str, Series]]
 
 
 class Prediction(Record):
@@ -67,5 +72,23 @@ class Endpoint(Protocol):
         A half-written line is left out.
 
         :param cursor: with one, only answers that it has not seen.
+        """
+        ...
+
+
+@runtime_checkable
+class Instruments(Protocol):
+    """What an endpoint may have besides: what its variants take of the machines that they run on.
+
+    Implementations: the local server, and SageMaker.
+    """
+
+    def resources(self, since: datetime, until: datetime) -> Resources:
+        """Memory and CPU from ``since`` to ``until`` (aware), in per cent: 100 is all of an instance, whatever the
+        number of its cores. Of several instances, the one that has most of it taken.
+
+        A variant or metric that nothing is known of is left out.
+
+        :raises EndpointError: if it can't be asked.
         """
         ...
