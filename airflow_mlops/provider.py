@@ -47,6 +47,8 @@ def _connection_type() -> dict[str, Any]:
                 "aws_conn_id": "aws_default",
                 "endpoint": "http://127.0.0.1:8765",
                 "trainer": "local",
+                "sagemaker": '{"role_arn": "arn:aws:iam::123456789012:role/mlops"}',
+                "s3": '{"encryption": "aws:kms"}',
                 "privacy_secret": "output of: openssl rand -hex 32",
             },
         },
@@ -64,12 +66,16 @@ def _connection_type() -> dict[str, Any]:
             "aws_conn_id": _field(
                 "AWS connection", "The connection whose credentials reach s3:// (needs the extra amazon)."
             ),
-            "endpoint": _field("Endpoint", "Base URL of the server that airflow-mlops serve started."),
+            "endpoint": _field(
+                "Endpoint", "Base URL of the server that airflow-mlops serve started, or the word sagemaker."
+            ),
             "trainer": {
                 "label": "Trainer",
-                "description": "Where training runs.",
-                "schema": {"type": ["string", "null"], "enum": ["local", None]},
+                "description": "Where training runs: in the task, or as a job on SageMaker.",
+                "schema": {"type": ["string", "null"], "enum": ["local", "sagemaker", None]},
             },
+            "sagemaker": _object("SageMaker", "Roles, machines and networks there; see docs/how-to/aws.md."),
+            "s3": _object("S3", "Encryption, requester pays, object lock; see docs/how-to/s3.md."),
             "privacy_secret": {
                 "label": "Hash key",
                 "description": "Secret key of the hashes that replace sensitive values: 16 signs or more, drawn by "
@@ -82,6 +88,10 @@ def _connection_type() -> dict[str, Any]:
 
 def _field(label: str, description: str) -> dict[str, Any]:
     return {"label": label, "description": description, "schema": {"type": ["string", "null"]}}
+
+
+def _object(label: str, description: str) -> dict[str, Any]:
+    return {"label": label, "description": description, "schema": {"type": ["object", "null"]}}
 
 
 def _options() -> dict[str, Any]:

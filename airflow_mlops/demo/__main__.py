@@ -7,6 +7,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from importlib.resources import files
 from pathlib import Path
 
@@ -27,7 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     home = options.home or Path(tempfile.mkdtemp(prefix="airflow-mlops-demo-"))
     try:
         with exit_on_sigterm():
-            return _play(console, home, keep=options.keep, rate=options.rate)
+            return _play(console, home, options)
     except KeyboardInterrupt:
         console.print("interrupted; nothing is left running")
         return 130
@@ -46,11 +47,16 @@ def _options() -> argparse.ArgumentParser:
         "--keep", action="store_true", help="leave Airflow and the endpoint running at the end"
     )
     parser.add_argument("--home", type=Path, help="folder for everything; a new temporary one without it")
+    parser.add_argument(
+        "--sagemaker",
+        action="store_true",
+        help="the same story on the simulator of SageMaker; AWS_ENDPOINT_URL_S3 and keys name an S3 server",
+    )
     parser.add_argument("--rate", type=float, default=150.0, help="live requests per second (default: 150)")
     return parser
 
 
-def _play(console: Console, home: Path, *, keep: bool, rate: float) -> int:
+def _play(console: Console, home: Path, options: argparse.Namespace) -> int:
     start = time.monotonic()
 
     def say(line: str) -> None:
@@ -58,9 +64,9 @@ def _play(console: Console, home: Path, *, keep: bool, rate: float) -> int:
         console.print(line, markup=False)
 
     say(f"starting Airflow and the endpoint below {home}")
-    with raised(home, _dags()) as stage:
+    with _raised(home, sagemaker=options.sagemaker) as stage:
         say(f"Airflow at {stage.airflow.url}, endpoint at {stage.endpoint}")
-        story = Story(stage.airflow.rest, stage.endpoint, stage.data, say, rate=rate)
+        story = Story(stage.airflow.rest, stage.grounds, say, rate=options.rate)
         story.prepare()
         acts = [
             play()
@@ -76,9 +82,17 @@ def _play(console: Console, home: Path, *, keep: bool, rate: float) -> int:
         _close(console, stage, story, acts, time.monotonic() - start)
         if story.failures:
             raise DemoFailed("some live requests failed", given=dict(story.failures), expected="none")
-        if keep:
+        if options.keep:
             _wait(console, stage)
     return 0
+
+
+def _raised(home: Path, *, sagemaker: bool) -> AbstractContextManager[Stage]:
+    if not sagemaker:
+        return raised(home, _dags())
+    from airflow_mlops.demo.aws_stage import S3Access, raised_on_aws
+
+    return raised_on_aws(home, _dags(), S3Access.from_environment())
 
 
 def _dags() -> Path:

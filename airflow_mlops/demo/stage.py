@@ -12,7 +12,9 @@ from pathlib import Path
 import httpx
 
 from airflow_mlops.demo.airflow import LocalAirflow
+from airflow_mlops.demo.grounds import FolderGrounds, Grounds
 from airflow_mlops.demo.processes import Processes, free_port
+from airflow_mlops.demo.story import MODEL
 
 #: Imported once by the scheduler, so that no task spends seconds on importing them. Our training package comes before
 #: XGBoost, because it says how XGBoost's threads wait.
@@ -31,9 +33,14 @@ class Stage:
     home: Path
 
     @property
-    def store(self) -> Path:
-        """The store of versions, logs and captures."""
-        return self.home / "mlops" / "store"
+    def store(self) -> str:
+        """URI of the store of versions, logs and captures."""
+        return str(self.home / "mlops" / "store")
+
+    @property
+    def grounds(self) -> Grounds:
+        """Where batches arrive and requests are answered."""
+        return FolderGrounds(self.endpoint, self.data, MODEL)
 
     @property
     def data(self) -> Path:

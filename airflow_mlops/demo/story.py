@@ -8,13 +8,15 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow_mlops.core.errors import MlopsError
-from airflow_mlops.demo.flights import break_batch, month_of, write_batch, write_month
+from airflow_mlops.demo.flights import break_batch, month_of
 from airflow_mlops.demo.rest import Airflow, Run, Task
 from airflow_mlops.demo.traffic import Traffic
+
+if TYPE_CHECKING:
+    from airflow_mlops.demo.grounds import Grounds
 
 MODEL = "flight_delay"
 #: Overrides that make act (d): features that are in the data, but that no live request knows.
@@ -58,18 +60,16 @@ class Story:
     """Plays the acts in order against a running Airflow and endpoint.
 
     :param airflow: client of the Airflow that holds the DAGs of ``dags/``.
-    :param endpoint: base URL of the endpoint server.
-    :param data: data root of the platform.
+    :param grounds: where batches arrive and requests are answered.
     :param say: where lines of progress go.
     :param rate: requests per second of the live traffic.
     """
 
-    def __init__(self, airflow: Airflow, endpoint: str, data: Path, say: Say, *, rate: float = 150.0) -> None:
+    def __init__(self, airflow: Airflow, grounds: Grounds, say: Say, *, rate: float = 150.0) -> None:
         self.answers: Counter[str] = Counter()
         self.failures: Counter[str] = Counter()
         self._airflow = airflow
-        self._endpoint = endpoint
-        self._data = data
+        self._grounds = grounds
         self._say = say
         self._rate = rate
         self._turns = 0
@@ -83,7 +83,7 @@ class Story:
         """(a) The flights of January to June make the first champion."""
         start = time.monotonic()
         for month in range(1, 7):
-            write_month(month, self._data)
+            self._grounds.deliver(month_of(month), month)
         result = self._release("success")
         self._expect(result, outcome="promoted", champion=1)
         why = "no rival yet: the gates of the evaluation decided"
@@ -92,7 +92,7 @@ class Story:
     def broken_batch(self) -> Act:
         """(b) A broken July is stopped by validation, and its bad rows are put aside."""
         start = time.monotonic()
-        write_batch(break_batch(month_of(7)), 7, self._data)
+        self._grounds.deliver(break_batch(month_of(7)), 7)
         with self._traffic(7):
             result = self._release("failed")
         self._expect(result, outcome="refused", task="validate", champion=1)
@@ -105,7 +105,7 @@ class Story:
         """(c) January to August goes through shadow and canary and is promoted."""
         start = time.monotonic()
         for month in (7, 8):
-            write_month(month, self._data)
+            self._grounds.deliver(month_of(month), month)
         with self._traffic(9):
             result = self._release("success")
         self._expect(result, outcome="promoted", champion=2)
@@ -139,7 +139,7 @@ class Story:
         """(f) The last months drift, the monitor asks for retraining, and Airflow starts the release by itself."""
         start = time.monotonic()
         for month in (9, 10, 11):
-            write_month(month, self._data)
+            self._grounds.deliver(month_of(month), month)
         known = {run.run_id for run in self._airflow.runs(f"{MODEL}.release")}
         with self._traffic(12) as traffic:
             window = self._seconds_until(traffic, 2000)
@@ -159,7 +159,7 @@ class Story:
         """Live requests for the flights of a month, their answers added to the sums."""
         self._turns += 1
         name = f"m{month}-{self._turns}"
-        with Traffic(self._endpoint, MODEL, month_of(month), name=name, rate=self._rate) as traffic:
+        with self._grounds.traffic(month_of(month), name=name, rate=self._rate) as traffic:
             yield traffic
         self.answers.update(traffic.answers)
         self.failures.update(traffic.failures)

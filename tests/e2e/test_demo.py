@@ -43,7 +43,7 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
 @pytest.fixture(scope="module")
 def story(stage: Stage) -> Story:
     """The story, ready for its first act."""
-    story = Story(stage.airflow.rest, stage.endpoint, stage.data, print)
+    story = Story(stage.airflow.rest, stage.grounds, print)
     story.prepare()
     return story
 
@@ -51,7 +51,7 @@ def story(stage: Stage) -> Story:
 @pytest.fixture(scope="module")
 def store(stage: Stage) -> Store:
     """The store of the demo."""
-    return open_store(str(stage.store))
+    return open_store(stage.store)
 
 
 def states(stage: Stage, act: Act) -> dict[str, str | None]:
