@@ -156,9 +156,9 @@ class Platform:
 
     def s3_client(self) -> Any:
         """A boto3 S3 client: of the connection, or from boto3's own environment without one."""
-        from airflow_mlops.core.store.s3_client import make_client
+        from airflow_mlops.core.aws.environment import EnvironmentAws
 
-        return self.s3() if self.s3 else make_client()
+        return self.s3() if self.s3 else EnvironmentAws().client("s3")
 
     def _s3_for(self, uri: str) -> Any:
         return self.s3_client() if uri.startswith("s3://") else None

@@ -12,6 +12,7 @@ from airflow.sdk.configuration import conf
 from airflow.sdk.exceptions import AirflowNotFoundException
 
 from airflow_mlops.core.errors import MlopsError, PlatformError
+from airflow_mlops.hooks.aws import AirflowAws
 from airflow_mlops.hooks.query import run_on_connection
 from airflow_mlops.platform import Platform
 
@@ -45,12 +46,13 @@ class MlopsHook(BaseHook):
                 raise
             return replace(Platform.local(home()), query=run_on_connection)
         fields = self._fields(connection)
-        aws_conn_id = fields.get("aws_conn_id")
+        aws = AirflowAws(str(fields["aws_conn_id"])) if fields.get("aws_conn_id") else None
         return Platform.from_fields(
             fields,
             home=home(),
             token=connection.password or None,
-            s3=(lambda: s3_client(aws_conn_id)) if aws_conn_id else None,
+            s3=(lambda: aws.client("s3")) if aws else None,
+            aws=(lambda: aws) if aws else None,
             query=run_on_connection,
         )
 
@@ -82,20 +84,3 @@ def home() -> Path:
     """The folder of the local platform: ``[mlops] home``, by default ``$AIRFLOW_HOME/mlops``."""
     configured = conf.get("mlops", "home", fallback="")
     return Path(configured or f"{os.environ.get('AIRFLOW_HOME', '~/airflow')}/mlops").expanduser()
-
-
-def s3_client(aws_conn_id: str) -> Any:
-    """A boto3 S3 client from an Airflow AWS connection.
-
-    :raises PlatformError: without the extra ``amazon``.
-    """
-    try:
-        from airflow.providers.amazon.aws.hooks.s3 import S3Hook
-    except ImportError:
-        raise PlatformError(
-            "aws_conn_id of the mlops connection needs Airflow's Amazon provider",
-            given=aws_conn_id,
-            remedy="pip install 'airflow-mlops[amazon]'",
-        ) from None
-
-    return S3Hook(aws_conn_id=aws_conn_id).get_conn()

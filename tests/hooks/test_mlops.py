@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import os
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -169,12 +168,3 @@ def test_a_bucket_that_is_not_there(connect: Connect, server: S3Server) -> None:
     assert not good
     assert "no-such-bucket-here" in message
     assert len(message.splitlines()) == 1
-
-
-def test_without_the_amazon_provider_one_line_says_so(
-    connect: Connect, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(sys.modules, "airflow.providers.amazon.aws.hooks.s3", None)
-    connect(extra={"store": "s3://b/m", "aws_conn_id": "aws_models"})
-    with pytest.raises(PlatformError, match=r"given aws_models; pip install 'airflow-mlops\[amazon\]'"):
-        MlopsHook().get_conn().store()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol
 
 
@@ -25,4 +26,15 @@ class Aws(Protocol):
 
     def endpoint_url(self, service: str) -> str | None:
         """Where the service is, when it is not AWS itself."""
+        ...
+
+
+class AsyncAws(Aws, Protocol):
+    """An :class:`Aws` that also has clients for event loops, as triggers need them."""
+
+    def async_client(self, service: str) -> AbstractAsyncContextManager[Any]:
+        """An aiobotocore client, shared by all who use it on the running loop.
+
+        :raises PlatformError: if the credentials or the configuration can't be used.
+        """
         ...

@@ -41,9 +41,9 @@ class S3Root:
 
     def __init__(self, bucket: str, prefix: str = "", client: Any = None) -> None:
         if client is None:
-            from airflow_mlops.core.store.s3_client import make_client
+            from airflow_mlops.core.aws.environment import EnvironmentAws
 
-            client = make_client()
+            client = EnvironmentAws().client("s3")
         self._client = client
         self._bucket = bucket
         self._prefix = f"{prefix}/" if prefix else ""

@@ -11,13 +11,13 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
+from airflow_mlops.core.aws.environment import EnvironmentAws
 from airflow_mlops.core.errors import KeyExists, KeyMissing, StoreError
 from airflow_mlops.core.store import s3_errors
 from airflow_mlops.core.store.arrival import CHUNK, arriving, check_hash, chunks_of
 from airflow_mlops.core.store.base import Item, check_key, check_prefix, is_key
 from airflow_mlops.core.store.multipart import PART_BYTES, upload_parts
 from airflow_mlops.core.store.removal import check_removable
-from airflow_mlops.core.store.s3_client import make_client
 from airflow_mlops.core.store.scratch import check_scratch
 
 _TRIES = 6
@@ -32,13 +32,14 @@ class S3Store:
     :param bucket: the bucket's name.
     :param prefix: where in the bucket the store begins, without slashes at its ends; empty for all of it.
     :param client: a boto3 S3 client; without one, boto3 makes its own from the environment.
-    :raises StoreError: if the prefix is not allowed, or no client can be made.
+    :raises StoreError: if the prefix is not allowed.
+    :raises PlatformError: if no client can be made.
     """
 
     def __init__(self, bucket: str, prefix: str = "", client: Any = None) -> None:
         self._bucket = bucket
         self._prefix = f"{check_key(prefix)}/" if prefix else ""
-        self._client = make_client() if client is None else client
+        self._client = EnvironmentAws().client("s3") if client is None else client
 
     @property
     def uri(self) -> str:

@@ -18,8 +18,9 @@ from botocore.exceptions import (
 )
 from botocore.response import StreamingBody
 
-from airflow_mlops.core.errors import KeyExists, KeyMissing, StoreError, UnsafeStore
-from airflow_mlops.core.store import s3, s3_client
+from airflow_mlops.core.aws.environment import EnvironmentAws
+from airflow_mlops.core.errors import KeyExists, KeyMissing, PlatformError, StoreError, UnsafeStore
+from airflow_mlops.core.store import s3
 from airflow_mlops.core.store.blobs import hash_file, put_bytes
 from airflow_mlops.core.store.multipart import PART_BYTES
 from airflow_mlops.core.store.s3 import S3Store
@@ -220,7 +221,7 @@ def test_a_client_of_our_own_retries_with_backoff_and_keeps_aws_as_it_is(
     for name in ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_PROFILE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
-    client = s3_client.make_client()
+    client = EnvironmentAws().client("s3")
     assert client.meta.config.retries == {"mode": "standard", "total_max_attempts": 6}
     assert client.meta.endpoint_url == "https://s3.eu-west-1.amazonaws.com"
     assert "addressing_style" not in (client.meta.config.s3 or {})
@@ -229,7 +230,7 @@ def test_a_client_of_our_own_retries_with_backoff_and_keeps_aws_as_it_is(
 @pytest.mark.parametrize("name, value", [("AWS_PROFILE", "nobody"), ("AWS_ENDPOINT_URL_S3", "not a url")])
 def test_a_wrong_environment_is_told(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
     monkeypatch.setenv(name, value)
-    with pytest.raises(StoreError, match=r"boto3 can't make an S3 client.*correct the AWS_"):
+    with pytest.raises(PlatformError, match=r"boto3's environment.*correct the AWS_"):
         S3Store("b")
 
 
