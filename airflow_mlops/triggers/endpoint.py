@@ -15,7 +15,7 @@ from airflow_mlops.core.errors import MlopsError
 CHANGING = frozenset({"Creating", "Updating", "SystemUpdating", "RollingBack", "Deleting"})
 #: So many answers in a row may fail before the trigger gives up.
 PATIENCE = 20
-_FIRST, _LONGEST, _GROWTH = 5.0, 30.0, 1.3
+_FIRST, _LONGEST, _GROWTH = 10.0, 30.0, 1.3
 
 
 class EndpointTrigger(BaseTrigger):
