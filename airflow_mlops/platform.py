@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from airflow_mlops.core.data.source import DataRoot
     from airflow_mlops.core.serving.base import Endpoint
     from airflow_mlops.core.store import Store
+    from airflow_mlops.core.training.sagemaker.jobs import SageMakerTraining
 
 DEFAULT_ENDPOINT = "http://127.0.0.1:8765"
 FIELDS = ("store", "data", "aws_conn_id", "endpoint", "trainer", "privacy_secret", "sagemaker")
@@ -128,6 +129,15 @@ class Platform:
         from airflow_mlops.core.serving.local import LocalEndpoint
 
         return LocalEndpoint(self.endpoint_url, model, self.store(), token=self.token)
+
+    def training(self, model: str) -> SageMakerTraining | None:
+        """Where the jobs that train a model run; None where it is trained in the task itself."""
+        if self.trainer != SAGEMAKER:
+            return None
+        from airflow_mlops.core.training.sagemaker.jobs import SageMakerTraining
+
+        aws, settings = self.require_aws()
+        return SageMakerTraining(aws, settings.of_model(model), model, self.store(), self.data_uri)
 
     def require_aws(self) -> tuple[Aws, SageMaker]:
         """What work on SageMaker needs: clients and settings.

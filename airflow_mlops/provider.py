@@ -25,7 +25,10 @@ def get_provider_info() -> dict[str, Any]:
             }
             for scheme, factory in (("mlmodel", "create_model_asset"), ("mldataset", "create_dataset_asset"))
         ],
-        "extra-links": ["airflow_mlops.links.endpoint.EndpointLink"],
+        "extra-links": [
+            "airflow_mlops.links.endpoint.EndpointLink",
+            "airflow_mlops.links.sagemaker.TrainingJobLink",
+        ],
         "cli": ["airflow_mlops.cli.definition.get_mlops_cli_commands"],
         "config": {"mlops": {"description": "Options of airflow-mlops.", "options": _options()}},
     }

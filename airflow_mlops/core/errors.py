@@ -104,6 +104,10 @@ class TrainingError(MlopsError):
     """The model can't be fitted: a parameter is unknown, or the framework refuses."""
 
 
+class TrainingInterrupted(TrainingError):
+    """The machines failed a training, not its data or parameters: another try may succeed."""
+
+
 class RequestError(MlopsError):
     """A prediction request is malformed: missing or extra features, wrong types."""
 

@@ -1,6 +1,6 @@
 """What a training job is told: written by whoever starts it, read inside its container.
 
-Everything else that the job needs lies in the store under what is named here. The hyperparameters of the container itself
+Everything else that the job needs lies in the store under what is named here. The container's own hyperparameters
 (``sagemaker_program``, ``sagemaker_submit_directory``) stand beside these.
 """
 
@@ -15,7 +15,8 @@ from airflow_mlops.core.errors import TrainingError
 from airflow_mlops.core.record import Record
 
 _PREFIX = "mlops_"
-#: Name of the file in the job's model output that holds the :class:`~airflow_mlops.core.training.artifact.TrainedModel`.
+#: The file in the job's model output that holds the
+#: :class:`~airflow_mlops.core.training.artifact.TrainedModel`.
 RESULT = "trained.json"
 
 
@@ -40,8 +41,8 @@ class TrainingRequest(Record):
     def hyperparameters(self) -> dict[str, str]:
         """The request as hyperparameters of a job.
 
-        Every value is a JSON string: SageMaker's training toolkit decodes the values as JSON where it can, and a hash such
-        as ``12e3`` would come out as a number.
+        Every value is a JSON string: SageMaker's training toolkit decodes the values as JSON where it can, and a hash
+        such as ``12e3`` would come out as a number.
         """
         return {f"{_PREFIX}{name}": json.dumps(value) for name, value in self.model_dump().items()}
 
