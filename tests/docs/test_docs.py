@@ -11,6 +11,7 @@ import pytest
 import yaml
 from pydantic import BaseModel
 
+from airflow_mlops.core.aws.settings import SageMaker
 from airflow_mlops.spec import ModelSpec
 
 ROOT = Path(__file__).parents[2]
@@ -35,6 +36,27 @@ def test_the_reference_names_every_field_of_a_section(name: str) -> None:
     assert match, f"section {name} is missing"
     for field in sections()[name].model_fields:
         assert re.search(rf"[`.]{field}[`.]", match.group(1)), f"{name}.{field} is missing"
+
+
+def leaves(kind: type[BaseModel], path: str = "") -> list[str]:
+    """Every field of a section and of those in it, by its path."""
+    found = []
+    for name, field in kind.model_fields.items():
+        inner = [
+            one
+            for one in (field.annotation, *get_args(field.annotation))
+            if isinstance(one, type) and issubclass(one, BaseModel)
+        ]
+        found += leaves(inner[0], f"{path}{name}.") if inner else [f"{path}{name}"]
+    return found
+
+
+@pytest.mark.parametrize("path", leaves(SageMaker))
+def test_the_reference_names_every_field_of_sagemaker(path: str) -> None:
+    page = (ROOT / "docs/reference/connection.md").read_text()
+    section, _, last = path.rpartition(".")
+    alone, row = rf"`{re.escape(path)}[.`]", rf"^\| `{re.escape(section)}\..*`\.{last}`"
+    assert re.search(alone, page) or re.search(row, page, re.MULTILINE), path
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
