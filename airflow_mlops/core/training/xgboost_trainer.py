@@ -7,11 +7,15 @@ from __future__ import annotations
 import math
 import re
 import warnings
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from airflow_mlops.core.errors import TrainingError
 from airflow_mlops.core.progress import Progress
 from airflow_mlops.core.training.base import Fitted, Part
+from airflow_mlops.core.training.checkpoints import Checkpoint, Checkpoints, identity_of, newest, saver
+from airflow_mlops.core.training.early_stopping import early_stopping
+from airflow_mlops.core.training.shards import Shard, require_agreement, together
 
 if TYPE_CHECKING:
     import xgboost
@@ -24,15 +28,34 @@ _LINES = 10
 _UNUSED = re.compile(r"Parameters: \{ (.*?) \} are not used")
 
 
+@dataclass(frozen=True)
+class _Task:
+    """The arguments of one fit, and XGBoost's parameters for it."""
+
+    settings: Training
+    params: dict[str, Any]
+    train: Part
+    validation: Part | None
+    names: tuple[str, ...]
+    types: tuple[str, ...]
+    progress: Progress
+
+
 class XGBoostTrainer:
     """See :class:`~airflow_mlops.core.training.base.Trainer`.
 
     :param threads: cores to use; 0 leaves it to XGBoost, which heeds ``OMP_NUM_THREADS`` and the limits of a
         container. They do not change the model.
+    :param shard: the share of this machine, where several train together.
+    :param checkpoints: where another try finds what this one has done.
     """
 
-    def __init__(self, threads: int = 0) -> None:
+    def __init__(
+        self, threads: int = 0, *, shard: Shard | None = None, checkpoints: Checkpoints | None = None
+    ) -> None:
         self._threads = threads
+        self._shard = shard or Shard()
+        self._checkpoints = checkpoints
 
     def fit(
         self,
@@ -50,28 +73,55 @@ class XGBoostTrainer:
         params = self._params(settings)
         if train.offset:
             params.setdefault("base_score", _natural_share(train))
+        task = _Task(settings, params, train, validation, names, types, progress)
         try:
             _require_known(params, names, types)
-            watched = self._watched(train, validation, names, types)
-            if validation is None:
-                _started(watched[0][0], train, params)
-            booster = xgboost.train(
-                params,
-                _started(self._matrix(train, names, types), train, params) if validation else watched[0][0],
-                settings.rounds,
-                evals=watched,
-                early_stopping_rounds=settings.early_stopping,
-                verbose_eval=False,
-                callbacks=[_reporter(settings.rounds, progress)],
-            )
-            if settings.early_stopping is not None:
-                booster = booster[: booster.best_iteration + 1]
-                progress(
-                    f"stopped early: round {booster.num_boosted_rounds()} of {settings.rounds} is the best"
-                )
-            return Fitted("xgboost", bytes(booster.save_raw("ubj")), booster.num_boosted_rounds())
+            with together(self._shard):
+                booster = self._boosted(task)
+                raw = bytes(booster.save_raw("ubj"))
+                require_agreement(self._shard, raw)
+            return Fitted("xgboost", raw, booster.num_boosted_rounds())
         except (xgboost.core.XGBoostError, ValueError, TypeError) as error:
             raise TrainingError("XGBoost refuses", given=_first_line(error)) from error
+
+    def _boosted(self, task: _Task) -> xgboost.Booster:
+        import xgboost
+
+        settings = task.settings
+        past, saving = self._past(task)
+        own = self._shard.of(task.train)
+        matrix = _started(self._matrix(own, task), own, task.params)
+        callbacks = [_reporter(settings.rounds, past.rounds, task.progress), *saving]
+        if settings.early_stopping is not None:
+            callbacks.append(early_stopping(settings.early_stopping, past.history))
+        booster = xgboost.train(
+            task.params,
+            matrix,
+            settings.rounds - past.rounds,
+            evals=[self._watched(matrix, task)],
+            verbose_eval=False,
+            xgb_model=bytearray(past.booster) if past.rounds else None,
+            callbacks=callbacks,
+        )
+        if settings.early_stopping is not None:
+            booster = booster[: booster.best_iteration + 1]
+            task.progress(
+                f"stopped early: round {booster.num_boosted_rounds()} of {settings.rounds} is the best"
+            )
+        return booster
+
+    def _past(self, task: _Task) -> tuple[Checkpoint, list[xgboost.callback.TrainingCallback]]:
+        """What an earlier try has done, and the callback that keeps what this one does."""
+        nothing = Checkpoint(0, {}, b"")
+        if self._checkpoints is None:
+            return nothing, []
+        identity = identity_of(
+            task.settings, task.train, task.validation, names=task.names, count=self._shard.count
+        )
+        past = newest(self._checkpoints, identity, self._shard) or nothing
+        if past.rounds:
+            task.progress(f"going on after round {past.rounds} of {task.settings.rounds}, from a checkpoint")
+        return past, [saver(self._checkpoints, identity, past.history, self._shard)]
 
     def _params(self, settings: Training) -> dict[str, Any]:
         fixed = {
@@ -81,25 +131,26 @@ class XGBoostTrainer:
         }
         return {"tree_method": "hist", **settings.params, **fixed}
 
-    def _matrix(self, part: Part, names: tuple[str, ...], types: tuple[str, ...]) -> xgboost.DMatrix:
+    def _matrix(self, part: Part, task: _Task) -> xgboost.DMatrix:
         import xgboost
 
         return xgboost.DMatrix(
             part.values,
             label=part.labels,
-            feature_names=list(names),
-            feature_types=list(types),
+            feature_names=list(task.names),
+            feature_types=list(task.types),
             enable_categorical=True,
             nthread=self._threads,
         )
 
-    def _watched(
-        self, train: Part, validation: Part | None, names: tuple[str, ...], types: tuple[str, ...]
-    ) -> list[tuple[xgboost.DMatrix, str]]:
-        """The part whose metric is reported: validation if there is one."""
-        if validation is None:
-            return [(self._matrix(train, names, types), "train")]
-        return [(self._matrix(validation, names, types), "validation")]
+    def _watched(self, train: xgboost.DMatrix, task: _Task) -> tuple[xgboost.DMatrix, str]:
+        """The part whose metric is reported: validation if there is one.
+
+        Machines that train together watch all of it each: a mean over shards would be another metric.
+        """
+        if task.validation is None:
+            return train, "train"
+        return self._matrix(task.validation, task), "validation"
 
 
 def _natural_share(train: Part) -> float:
@@ -152,18 +203,22 @@ def _require_known(params: dict[str, Any], names: tuple[str, ...], types: tuple[
         )
 
 
-def _reporter(rounds: int, progress: Progress) -> Any:
-    """A callback that says the watched metric about ten times, and at the end."""
+def _reporter(rounds: int, done: int, progress: Progress) -> xgboost.callback.TrainingCallback:
+    """A callback that says the watched metric about ten times, and at the end.
+
+    :param done: rounds of an earlier try.
+    """
     import xgboost
 
     every = max(1, rounds // _LINES)
 
     class Reporter(xgboost.callback.TrainingCallback):
         def after_iteration(self, model: Any, epoch: int, evals_log: Any) -> bool:
-            if (epoch + 1) % every == 0 or epoch + 1 == rounds:
+            number = done + epoch + 1
+            if number % every == 0 or number == rounds:
                 part, metrics = next(iter(evals_log.items()))
                 name, values = list(metrics.items())[-1]
-                progress(f"round {epoch + 1} of {rounds}: {name} {values[-1]:.4f} on the {part} part")
+                progress(f"round {number} of {rounds}: {name} {values[-1]:.4f} on the {part} part")
             return False
 
     return Reporter()
