@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
+from airflow_mlops.core.aws.s3_options import S3Requests
 from airflow_mlops.core.errors import DataError
 from airflow_mlops.core.progress import Progress
 
@@ -29,22 +30,26 @@ class NotPinnable(DataError):
     """The bucket's objects can't be pinned by their versions; the text says why."""
 
 
-def require_versioning(client: Any, bucket: str) -> None:
+def require_versioning(client: Any, bucket: str, requests: S3Requests) -> None:
     """:raises NotPinnable: if the bucket keeps no versions, or does not say so."""
     with _asking("say whether it is versioned"):
-        status = client.get_bucket_versioning(Bucket=bucket).get("Status")
+        status = client.get_bucket_versioning(Bucket=bucket, **requests.bucket).get("Status")
     if status not in ("Enabled", "Suspended"):
         raise NotPinnable("the bucket is not versioned")
 
 
-def latest_versions(client: Any, bucket: str, prefix: str, progress: Progress) -> Iterator[ObjectVersion]:
+def latest_versions(
+    client: Any, bucket: str, prefix: str, requests: S3Requests, progress: Progress
+) -> Iterator[ObjectVersion]:
     """The latest version of each object below a prefix, with whole keys as paths; deleted objects are none.
 
     :raises NotPinnable: if we may not list versions.
     """
     seen = 0
     with _asking("list versions for us"):
-        pages = client.get_paginator("list_object_versions").paginate(Bucket=bucket, Prefix=prefix)
+        pages = client.get_paginator("list_object_versions").paginate(
+            Bucket=bucket, Prefix=prefix, **requests.object
+        )
         for page in pages:
             there = page.get("Versions", ())
             for one in there:
@@ -56,7 +61,7 @@ def latest_versions(client: Any, bucket: str, prefix: str, progress: Progress) -
                 progress(f"listed {seen:,} object versions of s3://{bucket}/{prefix}")
 
 
-def require_readable(client: Any, bucket: str, key: str, version_id: str) -> None:
+def require_readable(client: Any, bucket: str, key: str, version_id: str, requests: S3Requests) -> None:
     """Ask for one version of an object: that takes another permission than to read the latest.
 
     :raises NotPinnable: if we may not read it.
@@ -67,7 +72,7 @@ def require_readable(client: Any, bucket: str, key: str, version_id: str) -> Non
 
     with _asking("hand out versions to us"):
         try:
-            client.head_object(Bucket=bucket, Key=key, VersionId=version_id)
+            client.head_object(Bucket=bucket, Key=key, VersionId=version_id, **requests.object)
         except ClientError as error:
             if not is_missing(error):  # deleted for good since it was listed: reading will name it
                 raise

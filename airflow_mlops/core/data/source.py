@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 from urllib.parse import unquote, urlsplit
 
+from airflow_mlops.core.aws.s3_options import S3Options
 from airflow_mlops.core.data.glob import check_path, fixed_prefix, name_matches
 from airflow_mlops.core.errors import DataError, PlatformError
 
@@ -149,11 +150,12 @@ class FolderRoot:
         )
 
 
-def open_data_root(uri: str, s3_client: Any = None) -> DataRoot:
+def open_data_root(uri: str, s3_client: Any = None, s3_options: S3Options | None = None) -> DataRoot:
     """Open the data root at ``uri``.
 
     :param uri: a folder's path, ``file:///path`` or ``s3://bucket/prefix``.
     :param s3_client: a boto3 S3 client; without one, boto3 makes its own from the environment.
+    :param s3_options: who pays, and whose the bucket is; without any, those of the environment.
     :raises PlatformError: for another kind of URI.
     """
     parts = urlsplit(uri)
@@ -162,7 +164,7 @@ def open_data_root(uri: str, s3_client: Any = None) -> DataRoot:
     if parts.scheme == "s3" and parts.netloc:
         from airflow_mlops.core.data.source_s3 import S3Root
 
-        return S3Root(parts.netloc, parts.path.strip("/"), s3_client)
+        return S3Root(parts.netloc, parts.path.strip("/"), s3_client, s3_options)
     raise PlatformError(
         "data root is not a place that is known",
         given=repr(uri),

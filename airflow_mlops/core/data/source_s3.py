@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from airflow_mlops.core.aws.s3_options import S3Options
 from airflow_mlops.core.data.glob import check_path, fixed_prefix, path_matches
 from airflow_mlops.core.data.object_versions import (
     NULL_VERSION,
@@ -37,14 +38,19 @@ class S3Root:
     :param bucket: the bucket's name.
     :param prefix: key prefix without slashes at its ends; may be empty.
     :param client: a boto3 S3 client; without one, it is made from the environment.
+    :param options: who pays, and whose the bucket is; without any, those of the environment.
     """
 
-    def __init__(self, bucket: str, prefix: str = "", client: Any = None) -> None:
+    def __init__(
+        self, bucket: str, prefix: str = "", client: Any = None, options: S3Options | None = None
+    ) -> None:
         if client is None:
             from airflow_mlops.core.aws.environment import EnvironmentAws
 
             client = EnvironmentAws().client("s3")
         self._client = client
+        self._options = options or S3Options.of_environment()
+        self._requests = self._options.of(bucket)
         self._bucket = bucket
         self._prefix = f"{prefix}/" if prefix else ""
 
@@ -68,9 +74,9 @@ class S3Root:
         return self._client
 
     def at(self, uri: str) -> S3Root:
-        """The root at another URI of S3, with the same client."""
+        """The root at another URI of S3, with the same client and options."""
         parts = urlsplit(uri)
-        return S3Root(parts.netloc, parts.path.strip("/"), self._client)
+        return S3Root(parts.netloc, parts.path.strip("/"), self._client, self._options)
 
     def versions(self, glob: str, progress: Progress = ignore) -> tuple[ObjectVersion, ...]:
         """The latest versions of the objects that match, sorted by path; deleted objects are none.
@@ -81,13 +87,16 @@ class S3Root:
         parts, start = check_path(glob), len(self._prefix)
         fixed = "".join(f"{part}/" for part in fixed_prefix(parts))
         with self._reading(fixed or "its objects"):
-            require_versioning(self._client, self._bucket)
-            listed = latest_versions(self._client, self._bucket, self._prefix + fixed, progress)
+            require_versioning(self._client, self._bucket, self._requests)
+            listed = latest_versions(
+                self._client, self._bucket, self._prefix + fixed, self._requests, progress
+            )
             below = (one._replace(path=one.path[start:]) for one in listed)
             found = tuple(sorted(one for one in below if path_matches(one.path.split("/"), parts)))
             kept = next((one for one in found if one.version_id != NULL_VERSION), None)
             if kept:
-                require_readable(self._client, self._bucket, self._prefix + kept.path, kept.version_id)
+                key = self._prefix + kept.path
+                require_readable(self._client, self._bucket, key, kept.version_id, self._requests)
         if not found:
             raise self._nothing(glob, fixed)
         if kept is None:
@@ -127,13 +136,15 @@ class S3Root:
     def _body(self, path: str, version_id: str | None = None) -> Any:
         key = self._prefix + "/".join(check_path(path))
         version = {} if version_id is None else {"VersionId": version_id}
-        return self._client.get_object(Bucket=self._bucket, Key=key, **version)["Body"]
+        return self._client.get_object(Bucket=self._bucket, Key=key, **version, **self._requests.object)[
+            "Body"
+        ]
 
     def _below(self, folder: str) -> Iterator[SourceFile]:
         start = len(self._prefix)
         with self._reading(folder or "its objects"):
             for page in self._client.get_paginator("list_objects_v2").paginate(
-                Bucket=self._bucket, Prefix=self._prefix + folder
+                Bucket=self._bucket, Prefix=self._prefix + folder, **self._requests.object
             ):
                 for one in page.get("Contents", ()):
                     yield SourceFile(one["Key"][start:], one["Size"])
@@ -145,7 +156,11 @@ class S3Root:
         """The first names right below a folder, for an error message."""
         with self._reading(folder or "its objects"):
             page = self._client.list_objects_v2(
-                Bucket=self._bucket, Prefix=self._prefix + folder, Delimiter="/", MaxKeys=_MOST_SEEN
+                Bucket=self._bucket,
+                Prefix=self._prefix + folder,
+                Delimiter="/",
+                MaxKeys=_MOST_SEEN,
+                **self._requests.object,
             )
         start = len(self._prefix)
         for one in page.get("CommonPrefixes", ()):

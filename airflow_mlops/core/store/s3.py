@@ -12,10 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from airflow_mlops.core.aws.environment import EnvironmentAws
+from airflow_mlops.core.aws.s3_options import S3Options
 from airflow_mlops.core.errors import KeyExists, KeyMissing, StoreError
 from airflow_mlops.core.store import s3_errors
 from airflow_mlops.core.store.arrival import CHUNK, arriving, check_hash, chunks_of
 from airflow_mlops.core.store.base import Item, check_key, check_prefix, is_key
+from airflow_mlops.core.store.full_checksum import require_checksum
 from airflow_mlops.core.store.multipart import PART_BYTES, upload_parts
 from airflow_mlops.core.store.removal import check_removable
 from airflow_mlops.core.store.scratch import check_scratch
@@ -32,14 +34,19 @@ class S3Store:
     :param bucket: the bucket's name.
     :param prefix: where in the bucket the store begins, without slashes at its ends; empty for all of it.
     :param client: a boto3 S3 client; without one, boto3 makes its own from the environment.
+    :param options: encryption, locks, checksums, owner; without any, those of the environment.
     :raises StoreError: if the prefix is not allowed.
     :raises PlatformError: if no client can be made.
     """
 
-    def __init__(self, bucket: str, prefix: str = "", client: Any = None) -> None:
+    def __init__(
+        self, bucket: str, prefix: str = "", client: Any = None, options: S3Options | None = None
+    ) -> None:
         self._bucket = bucket
         self._prefix = f"{check_key(prefix)}/" if prefix else ""
         self._client = EnvironmentAws().client("s3") if client is None else client
+        self._requests = (options or S3Options.of_environment()).of(bucket)
+        require_checksum(self._requests.checksum)
 
     @property
     def uri(self) -> str:
@@ -55,7 +62,9 @@ class S3Store:
         target = self._target(key)
         self._claim(
             key,
-            lambda mark: self._client.put_object(**target, Body=data, IfNoneMatch="*", Metadata=mark),
+            lambda mark: self._client.put_object(
+                **target, **self._requests.new(key), Body=data, IfNoneMatch="*", Metadata=mark
+            ),
         )
 
     def exists(self, key: str) -> bool:
@@ -64,7 +73,11 @@ class S3Store:
 
     def list(self, prefix: str, start_after: str = "") -> Iterator[Item]:
         """See :meth:`Store.list`."""
-        wanted = {"Bucket": self._bucket, "Prefix": self._prefix + check_prefix(prefix)}
+        wanted = {
+            "Bucket": self._bucket,
+            "Prefix": self._prefix + check_prefix(prefix),
+            **self._requests.object,
+        }
         if start_after:
             wanted["StartAfter"] = self._prefix + start_after
         return self._list(wanted)
@@ -78,7 +91,17 @@ class S3Store:
             raise self._taken(key)
         target = self._target(key)
         if path.is_file() and path.stat().st_size > PART_BYTES:
-            self._claim(key, lambda mark: upload_parts(self._client, path, sha256, target, mark))
+            self._claim(
+                key,
+                lambda mark: upload_parts(
+                    self._client,
+                    path,
+                    sha256,
+                    target,
+                    self._requests,
+                    {**self._requests.new(key), "Metadata": mark},
+                ),
+            )
             return
         data = b"".join(chunks_of(path))
         check_hash(hashlib.sha256(data).hexdigest(), sha256, str(path))
@@ -93,12 +116,12 @@ class S3Store:
     def discard_scratch(self, key: str) -> None:
         """See :meth:`Scratch.discard_scratch`."""
         with self._explained(f"remove {check_scratch(key)}"):
-            self._client.delete_object(**self._target(key))
+            self._client.delete_object(**self._target(key), **self._requests.object)
 
     def remove(self, key: str) -> None:
         """See :meth:`Removal.remove`."""
         with self._explained(f"remove {check_removable(key)}"):
-            self._client.delete_object(**self._target(key))
+            self._client.delete_object(**self._target(key), **self._requests.object)
 
     def why_unsafe(self) -> str:
         """See :meth:`Scratch.why_unsafe`."""
@@ -116,9 +139,14 @@ class S3Store:
         from botocore.exceptions import BotoCoreError, ClientError
 
         try:
-            return bool(self._client.get_bucket_versioning(Bucket=self._bucket).get("Status") == "Enabled")
+            return bool(self._versioning() == "Enabled")
         except (BotoCoreError, ClientError):
             return False
+
+    def _versioning(self) -> str | None:
+        answer = self._client.get_bucket_versioning(Bucket=self._bucket, **self._requests.bucket)
+        status: str | None = answer.get("Status")
+        return status
 
     def _target(self, key: str) -> dict[str, str]:
         """The object that holds ``key``, as boto3 names it."""
@@ -166,7 +194,7 @@ class S3Store:
         from botocore.exceptions import BotoCoreError, ClientError
 
         try:
-            found = self._client.head_object(**self._target(key))
+            found = self._client.head_object(**self._target(key), **self._requests.object)
         except (BotoCoreError, ClientError) as error:
             if s3_errors.is_missing(error):
                 return None
@@ -199,7 +227,7 @@ class S3Store:
         from botocore.exceptions import ClientError
 
         try:
-            return self._client.get_object(**target)["Body"]
+            return self._client.get_object(**target, **self._requests.object)["Body"]
         except ClientError as error:
             if s3_errors.is_missing(error):
                 raise KeyMissing(f"nothing is stored under {key} in {self.uri}") from None
