@@ -28,8 +28,12 @@ LOWER_IS_BETTER = frozenset(
         "cost",
         "demographic_parity_difference",
         "equalized_odds_difference",
+        "memory",
+        "cpu",
     }
 )
+#: Metrics of the instances that a variant runs on, in per cent; not of its requests.
+MACHINE = frozenset({"memory", "cpu"})
 #: Metrics that compare the groups of a column: how far apart the two that differ most are.
 FAIRNESS = frozenset({"demographic_parity_difference", "equalized_odds_difference"})
 
@@ -88,6 +92,11 @@ class Gate(Section):
     def direction(self) -> Direction:
         """Whether more or less of the metric is better."""
         return "higher" if self.metric in HIGHER_IS_BETTER else "lower"
+
+    @property
+    def on_machine(self) -> bool:
+        """Whether it is about the instances of a variant, and not about requests or rows."""
+        return self.metric in MACHINE
 
     @property
     def name(self) -> str:

@@ -21,6 +21,7 @@ from airflow_mlops.core.registry.versions import Registry
 from airflow_mlops.core.rollout.following import Following
 from airflow_mlops.core.rollout.gallery import with_picture
 from airflow_mlops.core.rollout.holding import JUDGE, awaits_person, under_hold
+from airflow_mlops.core.rollout.instruments import require_instruments
 from airflow_mlops.core.rollout.judge import check_gates
 from airflow_mlops.core.rollout.placement import out_of_place, placement
 from airflow_mlops.core.rollout.proof import require_proof
@@ -69,7 +70,8 @@ class Conductor:
     def begin(self) -> Desired:
         """Check all that a release will rely on, before it costs anything; return what serves now.
 
-        :raises SpecError: if a gate can't be measured on held-out rows, or judged on live traffic.
+        :raises SpecError: if a gate can't be measured on held-out rows, judged on live traffic, or read from the
+            instruments of the endpoint.
         :raises UnsafeStore: if the store lets two writers win.
         :raises DeploymentConflict: while the fallback rule stands in for a champion.
         :raises EndpointError: if the endpoint can't be reached.
@@ -77,6 +79,7 @@ class Conductor:
         objective = self.spec.training.objective
         gating.check_evaluation(self.spec.evaluation, self.spec.features.columns, objective)
         check_gates(self.spec.rollout, objective)
+        require_instruments(self.spec.rollout, self.endpoint)
         probe(self.store)
         self._require_no_fallback()
         return self.endpoint.describe()

@@ -5,21 +5,25 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from airflow_mlops.core.rollout.judge import decide, open_watch
+from airflow_mlops.core.rollout.instruments import machine_metrics
+from airflow_mlops.core.rollout.judge import decide, judge_readings, open_watch
+from airflow_mlops.core.serving.base import Instruments
 from airflow_mlops.core.serving.ground_truth import read_ground_truth
 from airflow_mlops.core.serving.hours import Cursor
 
 if TYPE_CHECKING:
+    from airflow_mlops.core.gates import GateResult
     from airflow_mlops.core.rollout.placement import Placement
     from airflow_mlops.core.rollout.trace import Trace
     from airflow_mlops.core.rollout.verdict import Stage, Verdict
     from airflow_mlops.core.rollout.watch import StageWatch
-    from airflow_mlops.core.serving.base import Endpoint
+    from airflow_mlops.core.serving.base import Endpoint, Resources
     from airflow_mlops.core.store import Store
     from airflow_mlops.spec import ModelSpec
 
 #: The clocks of the endpoint and of who wrote the deployment may differ by so much.
 SKEW = timedelta(minutes=5)
+MINUTE = timedelta(minutes=1)
 
 
 class Following:
@@ -34,6 +38,8 @@ class Following:
         self._place: tuple[object, ...] = ()
         self._watch: StageWatch | None = None
         self._cursor = Cursor()
+        self._asks_instruments = bool(machine_metrics(spec.rollout))
+        self._said: tuple[datetime, tuple[GateResult, ...]] | None = None
 
     @property
     def trace(self) -> Trace | None:
@@ -47,13 +53,34 @@ class Following:
         self._watch = None
         if watch is None:
             watch, self._cursor = self._open(stage, place, champion, version), Cursor()
+            self._said = None
         since = place.started - SKEW
         captures = list(self._endpoint.captures(since, self._cursor))
         labels = list(read_ground_truth(self._store, self._spec.name, since, cursor=self._cursor))
         watch.feed(captures, labels, now.timestamp())
-        verdict = decide(watch, self._spec.rollout, now - place.started - place.paused)
+        elapsed = now - place.started - place.paused
+        machines = self._machines(watch, place, elapsed, now)
+        verdict = decide(watch, self._spec.rollout, elapsed, machines)
         self._watch, self._place = watch, at
         return verdict
+
+    def _machines(
+        self, watch: StageWatch, place: Placement, elapsed: timedelta, now: datetime
+    ) -> tuple[GateResult, ...] | None:
+        """What the gates on the machine say, by a reading that is no older than a minute.
+
+        Sooner there is nothing new to read, and CloudWatch bills each question.
+        """
+        if not self._asks_instruments:
+            return None
+        from airflow_mlops.core.rollout.machine import Readings
+
+        if self._said is None or now - self._said[0] >= MINUTE:
+            endpoint = self._endpoint
+            known = endpoint.resources(place.started, now) if isinstance(endpoint, Instruments) else {}
+            self._said = now, judge_readings(watch, self._spec.rollout, elapsed, Readings(known, now))
+            watch.trace.measure(_elapsed(known, watch.window.challenger, place.started))
+        return self._said[1]
 
     def _open(self, stage: Stage, place: Placement, champion: int, version: int) -> StageWatch:
         return open_watch(
@@ -66,3 +93,11 @@ class Following:
             weight=place.entry.weight,
             deployment=place.number,
         )
+
+
+def _elapsed(known: Resources, variant: str, started: datetime) -> dict[str, list[tuple[float, float]]]:
+    """The series of one variant, in seconds since the stage started."""
+    return {
+        metric: [((at - started).total_seconds(), value) for at, value in variants.get(variant, ())]
+        for metric, variants in known.items()
+    }

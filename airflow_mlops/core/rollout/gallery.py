@@ -20,7 +20,12 @@ def with_picture(store: Store, model: str, version: int, verdict: Verdict, trace
 
     While more data may decide, and where nothing was seen, there is nothing to keep.
     """
-    if verdict.decision == "CONTINUE" or not verdict.gates or trace is None or not trace.points:
+    if (
+        verdict.decision == "CONTINUE"
+        or not verdict.gates
+        or trace is None
+        or not (trace.points or trace.series)
+    ):
         return verdict
     data = draw(trace, verdict, f"{model} version {version}: {verdict.decision} in {verdict.stage}")
     name = hashlib.sha256(data).hexdigest()[:12]

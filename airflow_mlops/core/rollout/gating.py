@@ -34,7 +34,12 @@ class Levels:
 
     @classmethod
     def split(cls, alpha: float, gates: int, slices: int = 0) -> Levels:
-        """The levels under the budget ``alpha`` of a stage. :param slices: most slices that may be watched."""
+        """The levels under the budget ``alpha`` of a stage.
+
+        :param gates: on requests; those on the machine cost nothing, and a stage may have these alone.
+        :param slices: most slices that may be watched.
+        """
+        gates = max(gates, 1)
         if not slices:
             return cls(alpha / gates, alpha)
         return cls(alpha / 2 / gates, alpha, alpha / 2 / gates / slices)

@@ -12,11 +12,12 @@ from airflow_mlops.core.rollout.verdict import Decision, Stage, Verdict
 
 if TYPE_CHECKING:
     from airflow_mlops.core.gates import Gate, GateResult
+    from airflow_mlops.core.rollout.machine import Readings
     from airflow_mlops.core.rollout.watch import StageWatch
     from airflow_mlops.core.serving.capture import CaptureRecord, GroundTruth
     from airflow_mlops.spec import Canary, Replay, Rollout, Shadow
 
-__all__ = ["check_gates", "decide", "gates_of", "judge", "open_watch"]
+__all__ = ["check_gates", "decide", "gates_of", "judge", "judge_readings", "open_watch"]
 
 
 def judge(
@@ -33,6 +34,7 @@ def judge(
     weight: float = 0.0,
     paused: timedelta = timedelta(0),
     deployment: int | None = None,
+    readings: Readings | None = None,
 ) -> Verdict:
     """Decide about one stage of a rollout from all that was captured since it started.
 
@@ -49,6 +51,7 @@ def judge(
     :param paused: time since the start that does not count for the longest duration.
     :param deployment: number of the deployment-log entry that started the stage; with it, this and not the time says
         which answers belong to it.
+    :param readings: what the variants have taken of their machines since the stage started, for the gates on that.
     :raises SpecError: if the spec has no such stage or a gate that can't be judged on live traffic
         (:func:`check_gates`), if champion and challenger are the same version, or if ``weight`` is no share.
     """
@@ -56,7 +59,8 @@ def judge(
         stage, rollout, objective, champion, challenger, started, weight=weight, deployment=deployment
     )
     watch.feed(captures, labels, _seconds(now))
-    return decide(watch, rollout, now - started - paused)
+    elapsed = now - started - paused
+    return decide(watch, rollout, elapsed, judge_readings(watch, rollout, elapsed, readings))
 
 
 def open_watch(
@@ -75,7 +79,7 @@ def open_watch(
     from airflow_mlops.core.rollout.watch import Rules, StageWatch
 
     check_gates(rollout, objective)
-    gates = gates_of(stage, rollout, weight)
+    gates = tuple(gate for gate in gates_of(stage, rollout, weight) if not gate.on_machine)
     if not 0.0 <= weight < 1.0:
         raise SpecError(
             "weight of a challenger", given=weight, expected="a share below 1; 0 if it is not known"
@@ -96,16 +100,21 @@ def open_watch(
     return StageWatch(window, rules)
 
 
-def decide(watch: StageWatch, rollout: Rollout, elapsed: timedelta) -> Verdict:
+def decide(
+    watch: StageWatch, rollout: Rollout, elapsed: timedelta, machines: Sequence[GateResult] | None = None
+) -> Verdict:
     """The verdict on what a watch has seen.
 
     :param elapsed: how long the stage has lasted, without what does not count.
+    :param machines: what :func:`judge_readings` said of the gates on the machine; without it they are undecided.
     """
     from airflow_mlops.core.rollout.watch import ALWAYS
 
     stage = watch.window.stage
     section = _section(stage, rollout)
-    gates, slices = watch.results(), watch.slices()
+    if machines is None:
+        machines = judge_readings(watch, rollout, elapsed, None)
+    gates, slices = (*watch.results(), *machines), watch.slices()
     lacking = max(0, section.min_samples - watch.counts["samples"])
     waits = _waits(rollout, watch, elapsed)
     decision = _decide(gates, slices, lacking, waits, _is_over(section, elapsed))
@@ -143,6 +152,22 @@ def gates_of(stage: Stage, rollout: Rollout, weight: float) -> tuple[Gate, ...]:
     steps = rollout.canary.steps if stage == "canary" and rollout.canary else ()
     own = next((step.gates for step in steps if step.weight == weight), ())
     return (*_section(stage, rollout).gates, *own)
+
+
+def judge_readings(
+    watch: StageWatch, rollout: Rollout, elapsed: timedelta, readings: Readings | None
+) -> tuple[GateResult, ...]:
+    """What the gates of a stage on the machine say of the challenger.
+
+    :param elapsed: how long the stage has lasted, without what does not count.
+    :param readings: what the variants have taken since the stage started; without them every such gate is undecided.
+    """
+    from airflow_mlops.core.rollout.machine import judge_machines
+
+    stage = watch.window.stage
+    gates = [gate for gate in gates_of(stage, rollout, watch.rules.share) if gate.on_machine]
+    longest: timedelta = getattr(_section(stage, rollout), "max_duration", timedelta(0))
+    return judge_machines(gates, readings, watch.window.challenger, max(timedelta(0), longest - elapsed))
 
 
 def _waits(rollout: Rollout, watch: StageWatch, elapsed: timedelta) -> str:

@@ -183,6 +183,8 @@ def measure(gate: Gate) -> str:
         if gate.margin is None:
             return f"share of requests beyond {gate.max:g} ms; at most {1 - quantile:.2g}"
         return f"extra share beyond the champion's p{quantile * 100:g} + {gate.margin:g} ms; at most 0"
+    if gate.on_machine:
+        return f"per cent of the instance; {gate.limit_text}"
     what = f"share over {gate.threshold:g} ms; " if gate.metric == "latency" else ""
     return f"{what}{gate.limit_text}"
 

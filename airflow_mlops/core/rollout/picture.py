@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from airflow_mlops.core.drawing import svg
 from airflow_mlops.core.drawing.axes import Interval
-from airflow_mlops.core.gates import Outcome
+from airflow_mlops.core.gates import GateResult, Outcome
 from airflow_mlops.core.rollout.panel import EDGE, FITTING, HEIGHT, WIDTH, Moment, Panel
 from airflow_mlops.core.rollout.trace import Point, Trace
 from airflow_mlops.core.rollout.verdict import Decision, Verdict
@@ -31,7 +31,7 @@ def draw(trace: Trace, verdict: Verdict, title: str) -> bytes:
     for failed. The picture needs nothing from outside and suits light and dark pages. The same input gives the same
     bytes.
 
-    :param verdict: on the gates of the trace, in their order.
+    :param verdict: on the gates of the trace, in their order, and then on those of the machine, each with its series.
     :param title: one line, e.g. model, version and stage.
     """
     panels = _panels(trace, verdict)
@@ -44,11 +44,25 @@ def draw(trace: Trace, verdict: Verdict, title: str) -> bytes:
 
 def _panels(trace: Trace, verdict: Verdict) -> list[Panel]:
     times = _times(trace.points)
-    longest = max(times[-1:], default=0.0) or 1.0
+    requests, machine = verdict.gates[: len(trace.limits)], verdict.gates[len(trace.limits) :]
+    ends = [*times[-1:], *(series[-1][0] for series in trace.series.values() if series)]
+    longest = max(ends, default=0.0) or 1.0
     return [
-        Panel(result, limit, _moments(trace.points, times, number), longest)
-        for number, (result, (_, limit)) in enumerate(zip(verdict.gates, trace.limits, strict=True))
+        *(
+            Panel(result, limit, _moments(trace.points, times, number), longest)
+            for number, (result, (_, limit)) in enumerate(zip(requests, trace.limits, strict=True))
+        ),
+        *(Panel(result, float(result.limit or 0.0), _measured(trace, result), longest) for result in machine),
     ]
+
+
+def _measured(trace: Trace, result: GateResult) -> tuple[Moment, ...]:
+    """What a machine's instruments said: no interval, so both bounds are the value; the newest has the outcome."""
+    kept = trace.series.get(result.gate.metric, ())
+    return tuple(
+        Moment(at, (value, value), result.outcome if number == len(kept) else "inconclusive")
+        for number, (at, value) in enumerate(kept, start=1)
+    )
 
 
 def _times(points: Sequence[Point]) -> list[float]:

@@ -16,7 +16,8 @@ of a request:
 - ``disagreement``: share of rows on which the two models decide differently; binary, in pairs only, no labels.
 - ``score_shift``: mean distance of the two models' predictions (regression: capped at ``threshold``); in pairs only.
 
-Margins and limits are in the metric's own unit.
+Margins and limits are in the metric's own unit. Gates on ``memory`` and ``cpu`` are about the machine, not about
+requests: :mod:`~airflow_mlops.core.rollout.machine`.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from typing import TYPE_CHECKING, Literal
 
 from airflow_mlops.core.errors import SpecError
 from airflow_mlops.core.evaluation.conditions import single_value
+from airflow_mlops.core.gates import MACHINE
 
 if TYPE_CHECKING:
     from airflow_mlops.core.gates import Gate
@@ -110,6 +112,11 @@ def _check_stage(gate: Gate, place: str, stage: str) -> None:
             f"{place}: latency can't be judged in replay: no traffic passed",
             remedy="put it under rollout.shadow",
         )
+    if stage == "replay" and gate.metric in MACHINE:
+        raise SpecError(
+            f"{place}: {gate.metric} can't be judged in replay: no endpoint takes part",
+            remedy="put it under rollout.shadow",
+        )
     if stage == "canary" and gate.metric in _PAIRS_ONLY:
         raise SpecError(
             f"{place}: {gate.metric} needs both answers to one request, and in canary there is only one",
@@ -118,10 +125,13 @@ def _check_stage(gate: Gate, place: str, stage: str) -> None:
 
 
 def _check(gate: Gate, place: str, objective: Objective | None) -> None:
+    if gate.metric in MACHINE:
+        _check_machine(gate, place)
+        return
     if gate.metric not in JUDGED:
         raise SpecError(
             f"{place}: {gate.metric} can't be judged on live traffic",
-            expected=f"one of {', '.join(JUDGED)}",
+            expected=f"one of {', '.join((*JUDGED, *sorted(MACHINE)))}",
             remedy="put this gate under evaluation, where all labels are known",
         )
     if gate.slice is not None:
@@ -132,6 +142,31 @@ def _check(gate: Gate, place: str, objective: Objective | None) -> None:
         if _fits(gate, one):
             _check_limit(gate, place, scale_of(gate, one))
             return
+
+
+def _check_machine(gate: Gate, place: str) -> None:
+    """A gate on the machine has an absolute limit: variants share no machine and no load that would compare them."""
+    if gate.max is None:
+        wrong = "margin" if gate.margin is not None else "min"
+        why = (
+            "the champion's instances have another load, and nothing to compare with"
+            if wrong == "margin"
+            else f"less {gate.metric} is better, so min would ask for a bad model"
+        )
+        raise SpecError(f"{place}: {wrong} of {gate.metric}: {why}", remedy="use max")
+    if not 0.0 < gate.max < 100.0:
+        raise SpecError(
+            f"{place}: max of {gate.metric} is out of its range",
+            given=gate.max,
+            expected="per cent of the variant's instances, more than 0 and less than 100",
+        )
+    for field in ("slice", "threshold", "quantile"):
+        if getattr(gate, field) is not None:
+            raise SpecError(
+                f"{place}: {gate.metric} is of the whole machine",
+                given=f"{field} {getattr(gate, field)}",
+                remedy=f"leave {field} out",
+            )
 
 
 def _check_slice(text: str, place: str) -> None:
