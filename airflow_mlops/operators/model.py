@@ -6,28 +6,43 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_mlops.core.errors import GateFailed, SpecError
 from airflow_mlops.operators.base import MlopsOperator, Work
-from airflow_mlops.operators.data import DatasetOperator, load_dataset
+from airflow_mlops.operators.data import load_dataset
+from airflow_mlops.operators.training_job import TrainingJobOperator
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from airflow_mlops.core.data.version import DatasetVersion
+    from airflow_mlops.core.training.artifact import TrainedModel
 
-class TrainOperator(DatasetOperator):
+
+class TrainOperator(TrainingJobOperator):
     """Fit the model on a dataset version, with the spec's seed: the same inputs give the same bytes.
 
-    Returns ``{"ref", "artifact", "rows", "rounds", "seconds"}``.
+    In this task, or in a job on SageMaker where the connection's ``trainer`` says so. Returns ``{"ref", "artifact",
+    "rows", "rounds", "seconds"}``, with a job also ``job`` and ``billable_seconds`` (of each machine).
 
     :param dataset: what :class:`~airflow_mlops.operators.data.SnapshotOperator` returned. (templated)
+    :param deferrable: wait for a job without holding a worker.
     """
 
     def work(self, work: Work, context: Context) -> dict[str, Any]:
         """Train and keep the result."""
-        from airflow_mlops.core.lineage.stages import train_lineage
-        from airflow_mlops.core.store.results import keep
         from airflow_mlops.core.training.run import train
 
         version = load_dataset(work, self.dataset, self.progress)
-        trained = train(work.store, work.spec, version, progress=self.progress)
+        training = work.platform.training(work.spec.name)
+        if training is not None:
+            return self.train_in_job(work, training, version, context)
+        return self.trained(work, version, train(work.store, work.spec, version, progress=self.progress))
+
+    def trained(
+        self, work: Work, version: DatasetVersion, trained: TrainedModel, job: dict[str, Any] | None = None
+    ) -> dict[str, Any]:
+        """Keep the result."""
+        from airflow_mlops.core.lineage.stages import train_lineage
+        from airflow_mlops.core.store.results import keep
+
         self.declare(lambda: train_lineage(version, trained, work.store.uri))
         return {
             "ref": keep(work.store, trained),
@@ -35,6 +50,7 @@ class TrainOperator(DatasetOperator):
             "rows": trained.train_rows,
             "rounds": trained.rounds,
             "seconds": round(trained.seconds, 1),
+            **(job or {}),
         }
 
 
