@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -98,7 +99,7 @@ class SageMakerSimulator:
             simulator = Simulator(
                 home,
                 s3_client(role, self.region),
-                self._s3_url,
+                role.get("AWS_ENDPOINT_URL_S3"),
                 region=self.region,
                 account=self._account,
                 timing=self._timing,
@@ -122,7 +123,7 @@ class SageMakerSimulator:
 def _role(url: str | None, keys: tuple[str | None, str | None], region: str) -> dict[str, str]:
     """Environment of who runs jobs: only what was given, so that the rest is this process's own."""
     given = {
-        "AWS_ENDPOINT_URL_S3": url,
+        "AWS_ENDPOINT_URL_S3": url or os.environ.get("AWS_ENDPOINT_URL_S3"),
         "AWS_ACCESS_KEY_ID": keys[0],
         "AWS_SECRET_ACCESS_KEY": keys[1],
         "AWS_DEFAULT_REGION": region,

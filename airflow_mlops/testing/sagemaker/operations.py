@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from airflow_mlops.testing.sagemaker import identity  # noqa: F401 - registers its operations
+from airflow_mlops.testing.sagemaker import (  # noqa: F401 - they register their operations
+    identity,
+    logs,
+    tags,
+    training,
+)
 from airflow_mlops.testing.sagemaker.server import Runtime
 from airflow_mlops.testing.sagemaker.simulator import Simulator
 

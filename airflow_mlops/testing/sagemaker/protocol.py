@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from airflow_mlops.testing.sagemaker.api import ApiError
+from airflow_mlops.testing.sagemaker.validation import problems
 
 _TARGETS = {
     "SageMaker": "sagemaker",
@@ -18,6 +19,8 @@ _TARGETS = {
     "AnyScaleFrontendService": "application-autoscaling",
     "GraniteServiceVersion20100801": "cloudwatch",
 }
+#: How a service calls a request that does not fit, where it is not ``ValidationException``.
+_INVALID = {"logs": "InvalidParameterException", "cloudwatch": "ValidationError"}
 CBOR = "application/cbor"
 
 
@@ -64,16 +67,15 @@ def parse_call(headers: Mapping[str, str], path: str, body: bytes) -> Call:
         shape = model_of(service).operation_model(name).input_shape
     except Exception:
         raise ApiError("UnknownOperationException", f"{service}:{name} is unknown", 404) from None
-    params = _read(shape, raw) if shape is not None else {}
-    _check(shape, params, "ValidationException")
+    params = _read(shape, raw) if shape is not None else raw
+    _check(shape, params, _INVALID.get(service, "ValidationException"))
     return Call(service, name, params, form)
 
 
 def check_answer(call: Call, answer: dict[str, Any]) -> None:
     """:raises ApiError: 500, if an operation's answer does not fit its model: a defect of the simulator."""
-    _check(
-        model_of(call.service).operation_model(call.operation).output_shape, answer, "InternalFailure", 500
-    )
+    shape = model_of(call.service).operation_model(call.operation).output_shape
+    _check(shape, answer, "InternalFailure", 500)
 
 
 def encode(call: Call, answer: dict[str, Any]) -> tuple[bytes, str]:
@@ -123,16 +125,9 @@ def _read(shape: Any, value: Any) -> Any:
 
 
 def _check(shape: Any, params: dict[str, Any], code: str, status: int = 400) -> None:
-    from botocore.validate import ParamValidator
-
-    if shape is None:
-        return
-    report = ParamValidator().validate(params, shape)
-    if report.has_errors():
-        raise ApiError(code, report.generate_report(), status)
-    unknown = [key for key in params if key not in shape.members]
-    if unknown:
-        raise ApiError(code, f"unknown members: {', '.join(unknown)}", status)
+    report = problems(shape, params)
+    if report is not None:
+        raise ApiError(code, report, status)
 
 
 def _plain(value: Any) -> Any:

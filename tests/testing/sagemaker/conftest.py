@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from datetime import timedelta
 
 import pytest
 
+from airflow_mlops.testing.sagemaker import Timing
 from tests.core.aws.world import World, simulated
 from tests.servers import S3Server, ministack
+
+#: Short steps, since nobody waits for them.
+QUICK = Timing(step=timedelta(milliseconds=20))
 
 
 @pytest.fixture(scope="session")
@@ -20,5 +25,5 @@ def s3_server() -> Iterator[S3Server]:
 @pytest.fixture
 def world(s3_server: S3Server) -> Iterator[World]:
     """A simulator with a bucket of its own."""
-    with simulated(contextlib.nullcontext(s3_server)) as world:
+    with simulated(contextlib.nullcontext(s3_server), timing=QUICK) as world:
         yield world
