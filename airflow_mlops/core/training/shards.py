@@ -10,8 +10,9 @@ from __future__ import annotations
 import hashlib
 import socket
 import time
+import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 #: Where the first machine listens for the others. SageMaker lets all ports through between the machines of a job.
 PORT = 9099
-_PAUSE = 2.0
+_PAUSE = 1.0
 _GOODBYE = 60
 
 
@@ -150,11 +151,13 @@ def _connected(shard: Shard, deadline: float) -> Iterator[None]:
 
     while True:
         try:
-            collective.init(
-                dmlc_tracker_uri=_address(shard.tracker),
-                dmlc_tracker_port=shard.port,
-                dmlc_task_id=f"{shard.rank:06d}",
-            )
+            with _quietly():
+                collective.init(
+                    dmlc_tracker_uri=_address(shard.tracker),
+                    dmlc_tracker_port=shard.port,
+                    dmlc_task_id=f"{shard.rank:06d}",
+                    dmlc_retry=1,
+                )
             break
         except (xgboost.core.XGBoostError, OSError) as error:
             # Machine 0 listens only when it has read its data.
@@ -167,8 +170,26 @@ def _connected(shard: Shard, deadline: float) -> Iterator[None]:
             time.sleep(_PAUSE)
     try:
         yield
-    finally:
+    except BaseException as error:
+        # Where a machine was lost this fails, too; what counts is why.
+        with suppress(xgboost.core.XGBoostError), _quietly():
+            collective.finalize()
+        if isinstance(error, xgboost.core.XGBoostError) and "/collective/" in str(error):
+            raise TrainingError(
+                f"machine {shard.rank} of {shard.count} lost another one while they trained together",
+                remedy="see the log of the others: one of them has failed or was stopped",
+            ) from error
+        raise
+    with _quietly():
         collective.finalize()
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """XGBoost warns of every failed try to connect, with a stack of C++."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
 
 
 def _address(host: str) -> str:

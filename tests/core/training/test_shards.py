@@ -72,6 +72,7 @@ def test_early_stopping_stops_both_after_the_same_round() -> None:
     assert int(first.split()[1]) < 100
 
 
+@pytest.mark.slow
 def test_a_killed_group_goes_on_together(tmp_path: Path) -> None:
     options: dict[str, Any] = {"folder": str(tmp_path), "every": 4}
     whole = said(two(free_port()))
@@ -89,7 +90,7 @@ def test_a_killed_group_goes_on_together(tmp_path: Path) -> None:
     _, (lost, _) = (process.communicate(timeout=300) for process in group)
     assert group[0].returncode == -signal.SIGKILL
     assert group[1].returncode == 1
-    assert lost.splitlines()[-1].startswith("XGBoost refuses")
+    assert lost.splitlines()[-1].startswith("machine 1 of 2 lost another one")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["round-000004", "round-000008"]
     assert said(two(free_port(), **options)) == whole
 
