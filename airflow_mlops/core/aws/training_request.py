@@ -18,6 +18,9 @@ _PREFIX = "mlops_"
 #: The file in the job's model output that holds the
 #: :class:`~airflow_mlops.core.training.artifact.TrainedModel`.
 RESULT = "trained.json"
+#: The file in the job's output data (``SM_OUTPUT_DATA_DIR``, uploaded as ``output.tar.gz`` also when a job fails) that
+#: says in one line why it failed. The XGBoost container writes over ``/opt/ml/output/failure``, so that one is no place.
+FAILURE = "failure.txt"
 
 
 class TrainingRequest(Record):

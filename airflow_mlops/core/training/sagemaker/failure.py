@@ -30,13 +30,15 @@ _LIMITS = {
 }
 
 
-def failure_of(status: TrainingStatus) -> TrainingError:
+def failure_of(status: TrainingStatus, said: str = "") -> TrainingError:
     """The error of a job that has ended without a model.
 
     A :class:`~airflow_mlops.core.errors.TrainingInterrupted` says that another try may succeed.
+
+    :param said: what our code in the job said of why it failed, in one line.
     """
     if status.state == "Failed":
-        return _failed(status)
+        return _failed(status, said)
     if status.secondary in _LIMITS:
         problem, remedy = _LIMITS[status.secondary]
         return TrainingError(f"training job {status.job} {problem}", given=_spent(status), remedy=remedy)
@@ -47,7 +49,7 @@ def failure_of(status: TrainingStatus) -> TrainingError:
     )
 
 
-def _failed(status: TrainingStatus) -> TrainingError:
+def _failed(status: TrainingStatus, said: str) -> TrainingError:
     name, reason = f"training job {status.job}", status.reason
     if reason.startswith("CapacityError"):
         return TrainingInterrupted(
@@ -64,8 +66,11 @@ def _failed(status: TrainingStatus) -> TrainingError:
             remedy="ask for more in Service Quotas, or wait for other jobs to end",
         )
     if wrapped := _WRAPPED.match(reason):
-        return _of_container(name, wrapped[1].strip(), wrapped[2] or "")
-    return TrainingError(f"{name} failed", given=reason or "no reason from SageMaker")
+        return _of_container(name, said or wrapped[1].strip(), wrapped[2] or "")
+    if said.startswith("ExecuteUserScriptError"):
+        # The container names the command that failed, which says nothing.
+        said = ""
+    return TrainingError(f"{name} failed", given=said or reason or "no reason from SageMaker")
 
 
 def _of_container(name: str, said: str, exit_code: str) -> TrainingError:
@@ -75,6 +80,9 @@ def _of_container(name: str, said: str, exit_code: str) -> TrainingError:
             given=said or f"exit code {exit_code}",
             remedy=f"set a {_FIELD}.instance_type with more memory in the mlops connection",
         )
+    if said.startswith("ExecuteUserScriptError"):
+        # The container names the command that failed, which says nothing.
+        said = ""
     return TrainingError(f"{name} failed", given=said or f"exit code {exit_code}; its log says more")
 
 

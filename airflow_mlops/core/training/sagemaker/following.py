@@ -21,13 +21,14 @@ _LONGEST_LINE = 2000
 class Heard(Record):
     """How far a job was followed.
 
-    :param changes: of its secondary state that were told.
+    :param changes: of its secondary state that were told, and the last of them.
     :param streams: token of what follows, for each log stream; empty for one that was not read yet.
     :param asked: how often streams were asked for since the last new one.
     :param deaf: the log can't be read, which was said.
     """
 
     changes: int = 0
+    last: str = ""
     streams: dict[str, str] = Field(default_factory=dict)
     asked: int = 0
     deaf: bool = False
@@ -64,8 +65,7 @@ def look(job: str, heard: Heard) -> Steps[Look]:
     from botocore.exceptions import BotoCoreError, ClientError
 
     status = yield from describe(job)
-    lines = [f"{job}: {_said(one.status, one.message)}" for one in status.changes[heard.changes :]]
-    heard = heard.model_copy(update={"changes": max(heard.changes, len(status.changes))})
+    lines, heard = _news(status, heard)
     if not heard.deaf:
         try:
             heard = yield from _streams(job, status, heard)
@@ -77,6 +77,16 @@ def look(job: str, heard: Heard) -> Steps[Look]:
                 heard = heard.model_copy(update={"deaf": True})
                 lines.append(str(explain(error, f"read the log of {job}; it trains on")))
     return Look(status=status, lines=tuple(lines), heard=heard)
+
+
+def _news(status: TrainingStatus, heard: Heard) -> tuple[list[str], Heard]:
+    """New states, and what SageMaker says anew of the present one, as when it waits for machines."""
+    said = [f"{status.job}: {_said(one.status, one.message)}" for one in status.changes]
+    if not said:
+        return [], heard
+    anew = 1 if len(said) == heard.changes and said[-1] != heard.last else 0
+    new = said[max(0, min(heard.changes, len(said)) - anew) :]
+    return new, heard.model_copy(update={"changes": len(said), "last": said[-1]})
 
 
 def _streams(job: str, status: TrainingStatus, heard: Heard) -> Steps[Heard]:

@@ -20,7 +20,7 @@ from airflow_mlops.core.store.blobs import put_bytes
 from airflow_mlops.core.training.sagemaker.calls import take
 from airflow_mlops.core.training.sagemaker.failure import failure_of
 from airflow_mlops.core.training.sagemaker.following import Heard, Look, describe, look
-from airflow_mlops.core.training.sagemaker.output import read_trained, require_blobs
+from airflow_mlops.core.training.sagemaker.output import read_failure, read_trained, require_blobs
 from airflow_mlops.core.training.sagemaker.patience import Patience
 from airflow_mlops.core.training.sagemaker.request import job_request, role_of
 from airflow_mlops.core.training.sagemaker.status import TrainingStatus, status_of, told
@@ -54,14 +54,25 @@ class SageMakerTraining:
 
     :param settings: those of this model.
     :param data_uri: root of the source data.
+    :param program: gives the URI of the archive that the jobs run; None for our own code, put into the store.
     """
 
-    def __init__(self, aws: Aws, settings: SageMaker, model: str, store: Store, data_uri: str) -> None:
+    def __init__(
+        self,
+        aws: Aws,
+        settings: SageMaker,
+        model: str,
+        store: Store,
+        data_uri: str,
+        *,
+        program: Callable[[], str] | None = None,
+    ) -> None:
         self._aws = aws
         self._settings = settings
         self._model = model
         self._store = store
         self._data_uri = data_uri
+        self._program = program or self._our_code
 
     def start(
         self,
@@ -162,7 +173,7 @@ class SageMakerTraining:
             raise TrainingInterrupted(f"training job {job} has not ended", given=status.secondary)
         progress(told(status))
         if status.state != "Completed" or status.artifact is None:
-            raise failure_of(status)
+            raise self._failure(status)
         trained = read_trained(self._store, status.artifact)
         if (trained.model, trained.dataset) != (self._model, version.id):
             raise TrainingError(
@@ -176,6 +187,15 @@ class SageMakerTraining:
     def link(self, job: str) -> str | None:
         """The job's page in the console; None where SageMaker is not AWS's own."""
         return training_job_page(job, self._aws.region, self._aws.endpoint_url("sagemaker"))
+
+    def _failure(self, status: TrainingStatus) -> TrainingError:
+        said = read_failure(self._store, status.output) if status.state == "Failed" else ""
+        return failure_of(status, said)
+
+    def _our_code(self) -> str:
+        from airflow_mlops.core.aws.bundle import code_uri
+
+        return code_uri(self._store)
 
     def _say_link(self, job: str, progress: Progress) -> None:
         if address := self.link(job):
@@ -194,7 +214,6 @@ class SageMakerTraining:
 
     def _created(self, name: str, request: TrainingRequest, first: str) -> bool:
         """Create the job; False if the name is taken. :param first: of the task's jobs, which share checkpoints."""
-        from airflow_mlops.core.aws.bundle import code_uri
         from airflow_mlops.core.aws.image import training_image
 
         s3 = self._aws.endpoint_url("s3")
@@ -204,7 +223,7 @@ class SageMakerTraining:
             request,
             model=self._model,
             image=self._settings.training.image or training_image(self._aws.region),
-            code=code_uri(self._store),
+            code=self._program(),
             region=self._aws.region,
             checkpoints=f"{self._store.uri}/sagemaker/checkpoints/{first}",
             environment={"AWS_ENDPOINT_URL_S3": s3} if s3 else {},
@@ -231,7 +250,7 @@ class SageMakerTraining:
         if status.state == "Completed":
             progress(f"training job {name} has completed already")
             return True
-        failure = failure_of(status)
+        failure = self._failure(status)
         if status.state == "Failed" and not isinstance(failure, TrainingInterrupted):
             raise failure
         progress(f"{failure}; the next job takes its place")

@@ -1,4 +1,4 @@
-"""What a job has left: the record of the trained model in its ``model.tar.gz``."""
+"""What a job has left: the record of the trained model, or a line that says why there is none."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import io
 import posixpath
 import tarfile
 
-from airflow_mlops.core.aws.training_request import RESULT
-from airflow_mlops.core.errors import KeyMissing, TrainingError
+from airflow_mlops.core.aws.training_request import FAILURE, RESULT
+from airflow_mlops.core.errors import KeyMissing, StoreError, TrainingError
 from airflow_mlops.core.store import Store
 from airflow_mlops.core.store.blobs import blob_key
 from airflow_mlops.core.store.results import parse
@@ -23,16 +23,28 @@ def read_trained(store: Store, uri: str) -> TrainedModel:
     :param uri: of the archive; below the store.
     :raises TrainingError: if there is no such archive, or no record in it.
     """
-    prefix = f"{store.uri}/"
-    if not uri.startswith(prefix):
-        raise TrainingError("the job's output is not in the store", given=uri, expected=f"below {store.uri}")
     try:
-        data = _member(store.read(uri.removeprefix(prefix)), uri)
+        archive = _read(store, uri)
     except KeyMissing:
         raise TrainingError(
             "the job's output is gone", given=uri, remedy="clear the task to train anew"
         ) from None
+    data = _member(archive, RESULT, uri)
+    if data is None:
+        return None
     return parse(data, TrainedModel, f"{RESULT} in {uri}")
+
+
+def read_failure(store: Store, uri: str) -> str:
+    """What our code in the job said of why it failed, empty if it could not.
+
+    :param uri: of the archive that SageMaker made of the job's output data; there is none in most cases.
+    """
+    try:
+        said = _member(_read(store, uri), FAILURE, uri) or b""
+    except (StoreError, TrainingError):
+        return ""
+    return " ".join(said.decode(errors="replace").split())
 
 
 def require_blobs(store: Store, trained: TrainedModel) -> None:
@@ -49,14 +61,21 @@ def require_blobs(store: Store, trained: TrainedModel) -> None:
         )
 
 
-def _member(archive: bytes, uri: str) -> bytes:
-    """The record's bytes; nothing of the archive is unpacked to a disk."""
+def _read(store: Store, uri: str) -> bytes:
+    prefix = f"{store.uri}/"
+    if not uri.startswith(prefix):
+        raise TrainingError("the job's output is not in the store", given=uri, expected=f"below {store.uri}")
+    return store.read(uri.removeprefix(prefix))
+
+
+def _member(archive: bytes, name: str, uri: str) -> bytes | None:
+    """The bytes of a file in an archive, None if it is not there; nothing is unpacked to a disk."""
     try:
         with tarfile.open(fileobj=io.BytesIO(archive), mode="r:gz") as tar:
             for member in tar:
-                if member.isfile() and posixpath.normpath(member.name) == RESULT and member.size <= _LARGEST:
+                if member.isfile() and posixpath.normpath(member.name) == name and member.size <= _LARGEST:
                     found = tar.extractfile(member)
                     return found.read() if found else b""
     except (tarfile.TarError, OSError, EOFError) as error:
         raise TrainingError("the job's output is no archive", given=f"{uri}: {error}") from None
-    raise TrainingError(f"the job left no {RESULT}", given=uri, remedy="read the job's log")
+    return None

@@ -32,6 +32,7 @@ class TrainingStatus(Record):
     :param billable_seconds: for each machine.
     :param changes: the secondary states so far, the oldest first.
     :param artifact: URI of ``model.tar.gz``.
+    :param output: URI of the archive of the output data, whether there is one or not.
     """
 
     job: str
@@ -44,6 +45,7 @@ class TrainingStatus(Record):
     billable_seconds: int | None = None
     changes: tuple[Change, ...] = ()
     artifact: str | None = None
+    output: str = ""
 
     @property
     def ended(self) -> bool:
@@ -66,6 +68,7 @@ class TrainingStatus(Record):
 def status_of(answer: Mapping[str, Any]) -> TrainingStatus:
     """The record of what DescribeTrainingJob answers."""
     machines = answer.get("ResourceConfig", {})
+    output = answer.get("OutputDataConfig", {}).get("S3OutputPath", "")
     return TrainingStatus(
         job=answer["TrainingJobName"],
         state=answer["TrainingJobStatus"],
@@ -80,6 +83,7 @@ def status_of(answer: Mapping[str, Any]) -> TrainingStatus:
             for one in answer.get("SecondaryStatusTransitions", ())
         ),
         artifact=answer.get("ModelArtifacts", {}).get("S3ModelArtifacts") or None,
+        output=f"{output.rstrip('/')}/{answer['TrainingJobName']}/output/output.tar.gz" if output else "",
     )
 
 
