@@ -73,7 +73,9 @@ class SageMakerSimulator:
     def env(self) -> dict[str, str]:
         """The variables with which boto3, in this process or another, finds the simulator and the S3 server."""
         mine = {f"AWS_ENDPOINT_URL_{name}": self.url for name in SERVICES}
-        return {**mine, **self.simulator.role_environment()}
+        role = self.simulator.role_environment()
+        role.pop("AWS_ENDPOINT_URL", None)
+        return {**mine, **role}
 
     def advance(self, by: timedelta) -> None:
         """Let so much time go by at once; what is due in it happens in its order."""

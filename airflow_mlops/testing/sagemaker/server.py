@@ -15,6 +15,7 @@ import asyncio
 import json
 import logging
 import threading
+import uuid
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Any
@@ -24,6 +25,7 @@ import uvicorn
 from airflow_mlops.testing.sagemaker.api import OPERATIONS, ApiError
 from airflow_mlops.testing.sagemaker.faults import Fault
 from airflow_mlops.testing.sagemaker.protocol import Call, check_answer, encode, encode_error, parse_call
+from airflow_mlops.testing.sagemaker.signatures import check_signed
 from airflow_mlops.testing.sagemaker.simulator import Simulator
 
 Scope = dict[str, Any]
@@ -74,12 +76,17 @@ class SimulatorApp:
 
     def _call(self, path: str, headers: dict[str, str], body: bytes) -> Answer:
         form = "cbor" if path.startswith("/service/") else "json" if "x-amz-target" in headers else "query"
-        extra = {"smithy-protocol": "rpc-v2-cbor"} if form == "cbor" else {}
+        extra = {"x-amzn-requestid": str(uuid.uuid4())}
+        if form == "cbor":
+            extra["smithy-protocol"] = "rpc-v2-cbor"
         try:
             call = parse_call(headers, path, body)
+            check_signed(headers, call.service, self._simulator.region)
             content, kind = encode(call, self._perform(call))
             return 200, {"content-type": kind, **extra}, content
         except ApiError as error:
+            if error.status >= 500:
+                _log.error("%s: %s", headers.get("x-amz-target", path), error.message)
             content, kind = encode_error(form, error)
             return error.status, {"content-type": kind, **extra}, content
         except Exception as error:
@@ -133,6 +140,7 @@ class RunningSimulator:
 
         listening = socket.create_server((self._host, self._port), backlog=512)
         self._port = listening.getsockname()[1]
+        self.simulator.url = self.url
         app = SimulatorApp(self.simulator, make_runtime(self.simulator))
         config = uvicorn.Config(app, log_config=None, lifespan="off", access_log=False, log_level="warning")
         self._server = uvicorn.Server(config)

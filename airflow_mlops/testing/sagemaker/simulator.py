@@ -21,11 +21,18 @@ class Timing:
 
     :param step: each step of a job that only waits (starting, downloading, uploading, stopping).
     :param machines: bringing up machines for an endpoint, beside loading the models, which takes as long as it takes.
+    :param startup: how long, in real time, the container of an endpoint may take to answer ``/ping`` where its
+        configuration grants it more.
+    :param invocation: how long, in real time, a container may take for a request; SageMaker grants 60 s.
+    :param capture: how long, in real time, captured requests are collected before they are written to S3.
     :param lag: how old the state may be that a Describe or List shows (eventual consistency).
     """
 
     step: timedelta = timedelta(milliseconds=200)
     machines: timedelta = timedelta(milliseconds=300)
+    startup: timedelta | None = None
+    invocation: timedelta = timedelta(seconds=60)
+    capture: timedelta = timedelta(seconds=1)
     lag: timedelta = timedelta(0)
 
 
@@ -37,6 +44,7 @@ class Simulator:
     :param s3: makes a boto3 client of the S3 server.
     :param s3_url: of that server; jobs and containers get it as ``AWS_ENDPOINT_URL_S3``.
     :param role: further environment of jobs and containers: the credentials of the role that they run as.
+    :param seed: of the chances that choose variants and sample captures; None for others each time.
     """
 
     home: Path
@@ -46,8 +54,11 @@ class Simulator:
     account: str = "123456789012"
     timing: Timing = Timing()
     role: Mapping[str, str] = field(default_factory=dict)
+    seed: int | None = None
     lock: threading.RLock = field(default_factory=threading.RLock)
     faults: Faults = field(default_factory=Faults)
+    #: Where it listens, once it does.
+    url: str | None = None
     clock: Clock = field(init=False)
     _rooms: dict[type, Any] = field(default_factory=dict)
 
@@ -64,8 +75,10 @@ class Simulator:
 
     def role_environment(self) -> dict[str, str]:
         """What jobs and containers find in their environment of S3 and credentials."""
-        where = {"AWS_ENDPOINT_URL_S3": self.s3_url} if self.s3_url else {}
-        return {**where, **self.role}
+        # whatever else a program asks for, it asks here and not of AWS
+        elsewhere = {"AWS_ENDPOINT_URL": self.url} if self.url else {}
+        s3 = {"AWS_ENDPOINT_URL_S3": self.s3_url} if self.s3_url else {}
+        return {**elsewhere, **s3, **self.role}
 
     def arn(self, kind: str, name: str, service: str = "sagemaker") -> str:
         """The ARN of something in this account, e.g. of kind ``endpoint``."""

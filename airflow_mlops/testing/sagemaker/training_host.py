@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from airflow_mlops.testing.sagemaker import objects, training_environment
+from airflow_mlops.testing.sagemaker import container_main, objects, training_environment
 from airflow_mlops.testing.sagemaker.objects import DataError
 from airflow_mlops.testing.sagemaker.processes import Program, base_environment, python
 from airflow_mlops.testing.sagemaker.simulator import Simulator
@@ -15,6 +15,13 @@ from airflow_mlops.testing.sagemaker.training_environment import Host
 
 #: Seconds (real ones) between two looks at the checkpoints.
 _SYNC = 0.1
+#: Runs a module as ``python -m`` does, where what SageMaker's container does not have comes from the archive alone.
+_LAUNCH = (
+    "import runpy, sys; _, inside, code, module, *rest = sys.argv; "
+    "sys.path = [code, *(one for one in sys.path if one)]; "
+    "sys.meta_path.insert(0, runpy.run_path(inside)['OnlyFromArchive'](code)); "
+    "sys.argv = [module, *rest]; runpy.run_module(module, run_name='__main__', alter_sys=True)"
+)
 
 
 class Machine:
@@ -64,7 +71,7 @@ class Machine:
         self._say(f"Invoking script with the following command: {' '.join(self.command)}")
         variables = training_environment.variables(self.host, self._request, self._simulator.region, arn)
         self._program = Program(
-            self.command,
+            [python(), "-c", _LAUNCH, container_main.__file__, str(self.host.code), *self.command[2:]],
             folder=self.host.code,
             environment={**base_environment(self._simulator.role_environment()), **variables},
             on_line=self._say,

@@ -29,7 +29,10 @@ _RETRY = timedelta(seconds=60)
 _SPOT_PRICE = 0.3
 #: Of the file ``/opt/ml/output/failure``, as much as gets into FailureReason.
 _REASON = 1024
-_CAPACITY = "CapacityError: Unable to provision requested ML compute capacity. Please retry using a different ML instance type."
+_CAPACITY = (
+    "CapacityError: Unable to provision requested ML compute capacity. "
+    "Please retry using a different ML instance type."
+)
 #: Status and message of the ends that are no success.
 _ENDS = {
     "Stopped": ("Stopped", "Training job stopped"),

@@ -97,6 +97,11 @@ class TestAJobThatWorks:
         assert states(job) == HAPPY
         assert job["TrainingTimeInSeconds"] >= 7200
 
+    def test_what_the_container_does_not_have_must_be_in_the_archive(self, world):
+        start(world, "without", "import airflow_mlops")
+        until(world, "without", "Failed")
+        assert any("SageMaker's container does not have it" in line for line in printed(world, "without"))
+
     def test_several_machines_are_processes_that_reach_each_other(self, world):
         script = """
 import json, os, pathlib, socket
