@@ -158,7 +158,9 @@ def _rows(plan: Plan) -> Iterator[tuple[str, ...]]:
     for stage in plan.stages:
         name = stage.name
         for gate in stage.gates:
-            if gate.obstacle or gate.stopped is None or gate.passed is None:
+            if gate.gate.on_machine:
+                yield name, gate.name, "not planned: about the machine, not requests", "-", "-", "-"
+            elif gate.obstacle or gate.stopped is None or gate.passed is None:
                 yield name, gate.name, "can't be planned", "-", "-", "-"
             else:
                 worse = f"{_number(gate.change)} worse than {_number(gate.level)}: fails"

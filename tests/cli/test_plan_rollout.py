@@ -55,6 +55,18 @@ def test_it_prints_a_table_and_the_time_of_the_whole(
     assert not [line for line in out.splitlines() if line.startswith("!")]
 
 
+def test_gates_on_the_machine_are_named_but_not_planned(
+    store: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    gates = (ERRORS, {"metric": "memory", "max": 80})
+    assert main(["plan-rollout", written(tmp_path, canary(*gates)), "--store", store, "--runs", "20"]) == 0
+    out = capsys.readouterr().out
+    assert "memory, max 80" in out
+    assert "not planned: about the machine, not requests" in out
+    assert "passes the whole rollout" in out
+    assert not [line for line in out.splitlines() if line.startswith("!")]
+
+
 def test_what_does_not_fit_is_marked(store: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     spec = written(tmp_path, canary({**ERRORS, "margin": 0.01}, max_duration="10m"))
     assert main(["plan-rollout", spec, "--store", store, "--runs", "20"]) == 0

@@ -19,7 +19,7 @@ def advice(plan: Plan) -> tuple[str, ...]:
     found = list(_about_traffic(plan))
     for stage in plan.stages:
         found += _about_samples(stage)
-        for gate in stage.gates:
+        for gate in (one for one in stage.gates if not one.gate.on_machine):
             found += [f"{stage.name}, {gate.name}: {line}" for line in _about_gate(stage, gate)]
     return tuple(found)
 

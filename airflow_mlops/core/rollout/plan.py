@@ -16,6 +16,7 @@ from airflow_mlops.core.rollout.betting import Floats
 from airflow_mlops.core.rollout.expected import Expected, expect
 from airflow_mlops.core.rollout.gating import Levels
 from airflow_mlops.core.rollout.judge import check_gates, gates_of
+from airflow_mlops.core.rollout.machine import LEAST
 from airflow_mlops.core.rollout.past_traffic import PastTraffic
 from airflow_mlops.core.rollout.planned import Effort, GatePlan, Plan, Spread, StagePlan
 from airflow_mlops.core.rollout.power import crossing, fitting_limit
@@ -48,6 +49,9 @@ class Assumptions:
 
 def plan(spec: ModelSpec, traffic: PastTraffic, given: Assumptions, progress: Progress = ignore) -> Plan:
     """Simulate every gate of every stage of the spec's rollout on the champion's own traffic.
+
+    Gates on the machine are named but not simulated: past requests say nothing about them. A stage with one takes at
+    least the minutes that its first readings take.
 
     :raises SpecError: if a gate can't be judged on live traffic, ``detect`` names no gate or no possible change, or
         there is nothing to simulate.
@@ -83,7 +87,8 @@ def check(spec: ModelSpec, given: Assumptions) -> None:
     """
     rollout = spec.rollout
     check_gates(rollout, spec.training.objective)
-    gates = [gate for stage, weight in rollout.stages for gate in gates_of(stage, rollout, weight)]
+    every = (gate for stage, weight in rollout.stages for gate in gates_of(stage, rollout, weight))
+    gates = [gate for gate in every if not gate.on_machine]
     known = sorted({gate.metric for gate in gates} | {gate.name for gate in gates})
     for name, change in given.detect.items():
         if name not in known:
@@ -118,11 +123,14 @@ class _Stage:
     def plan(self, progress: Progress) -> tuple[StagePlan, Floats]:
         """What it takes, and the seconds of each run."""
         rollout, section = self.spec.rollout, self._section
-        gates = gates_of(self.stage, rollout, self.weight)
+        every = gates_of(self.stage, rollout, self.weight)
+        gates = [gate for gate in every if not gate.on_machine]
+        on_machine = [GatePlan(gate=gate) for gate in every if gate.on_machine]
         levels = Levels.split(rollout.alpha, len(gates), len(rollout.slices) * rollout.max_slices)
         fair = float((~self.traffic.requests["refused"]).mean())
         least = np.full(self.given.runs, math.ceil(section.min_samples / max(fair, 1e-9) / self._share))
-        requests, seconds = least, np.maximum(self._lasts(least), self._dwell)
+        readings = LEAST * 60.0 if on_machine else 0.0
+        requests, seconds = least, np.maximum(self._lasts(least), max(self._dwell, readings))
         plans = []
         for place, gate in enumerate(gates):
             progress(
@@ -134,7 +142,7 @@ class _Stage:
         planned = StagePlan(
             stage=self.stage,
             weight=self.weight,
-            gates=tuple(plans),
+            gates=(*plans, *on_machine),
             passed=self._effort(requests, seconds),
             min_samples=section.min_samples,
             reached=float(self._lasts(least)[0]),

@@ -28,7 +28,7 @@ class Effort(Record):
 
 
 class GatePlan(Record):
-    """What one gate takes.
+    """What one gate takes; nothing but the gate for one on the machine, which is not planned.
 
     :param level: the champion's metric; ``change``: how much worse the challenger is that is to be stopped; both in the
         unit of the metric.

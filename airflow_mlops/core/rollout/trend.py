@@ -23,7 +23,7 @@ Floats = npt.NDArray[np.float64]
 _SLUGGISH, _MOST = 0.8, 0.95
 #: Standard errors below the slope where it surely is above: so far out because a series is looked at every minute.
 #: By simulation 1 to 2 % of flat series with AR(1) phi 0.8 ever seem to grow in an hour of looks (docs/judge.md).
-_SURELY = 4.0
+_SURELY = 3.0
 
 
 @dataclass(frozen=True)

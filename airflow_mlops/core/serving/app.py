@@ -5,6 +5,8 @@
 ``POST /endpoints/<name>/ground-truth``  labels: ``{"records": [{"inference_id", "row", "label"}]}``
 ``POST /endpoints/<name>/reconcile``     look at the deployment log now; answers like the next one
 ``GET /endpoints/<name>``                what is really served, asked for and loaded; the error if any
+``GET /endpoints/<name>/resources``      memory and CPU of this process, in per cent of the machine: one
+                                         value a minute of the last day, for each variant the same
 ``GET /endpoints``                       the names
 ``GET /metrics``                         Prometheus
 ``GET /ping``                            200 when the server is up; the one route without a token
@@ -40,6 +42,7 @@ from airflow_mlops.core.serving.http import (
 from airflow_mlops.core.serving.ids import Ids
 from airflow_mlops.core.serving.labels import parse_labels
 from airflow_mlops.core.serving.loading import Source
+from airflow_mlops.core.serving.machine import MachineLog
 from airflow_mlops.core.serving.metrics import Metrics
 from airflow_mlops.core.serving.recorder import Recorder
 from airflow_mlops.core.serving.refusal import RefusedError, one_line
@@ -66,6 +69,7 @@ class EndpointApp:
     :param store: whose deployment logs are followed and which takes captures and labels.
     :param source: where models are loaded from.
     :param recorder: takes the captured answers.
+    :param machine: measures what this process takes of its machine.
     :param token: bearer token that every route but ``/ping`` asks for, None for none.
     :param poll: seconds between two looks at the deployment logs.
     """
@@ -76,11 +80,13 @@ class EndpointApp:
         source: Source,
         recorder: Recorder,
         metrics: Metrics,
+        machine: MachineLog,
         *,
         token: str | None = None,
         poll: float = 0.2,
     ) -> None:
         self._store = store
+        self._machine = machine
         self._recorder = recorder
         self._metrics = metrics
         self._may_pass = TokenCheck(token)
@@ -184,6 +190,20 @@ class EndpointApp:
         store_error = self._follower.broken.get(name) or self._follower.store_error
         return json_response({**describe(model.state), "store_error": store_error})
 
+    async def _resources(self, name: str, headers: dict[bytes, bytes], receive: Receive) -> Response:
+        model = self._models.get(name)
+        if model is None:
+            raise self._unknown(name)
+        used = self._machine.kept()
+        return json_response(
+            {
+                "variants": [f"v{number}" for number in sorted(model.state.ready)],
+                "at": [one.at for one in used],
+                "memory": [one.memory for one in used],
+                "cpu": [one.cpu for one in used],
+            }
+        )
+
     async def _list(self, name: str, headers: dict[bytes, bytes], receive: Receive) -> Response:
         return json_response({"endpoints": sorted(self._models)})
 
@@ -206,12 +226,14 @@ class EndpointApp:
     async def _live_and_die(self, receive: Receive, send: Send) -> None:
         await receive()
         self._recorder.start()
+        self._machine.start()
         await self._follower.start()
         await send({"type": "lifespan.startup.complete"})
         await receive()
         deadline = time.monotonic() + _DRAIN
         for model in self._models.values():
             await model.shadow.drain(max(0.0, deadline - time.monotonic()))
+        self._machine.stop()
         await self._follower.stop()
         await asyncio.to_thread(self._recorder.stop)
         await send({"type": "lifespan.shutdown.complete"})
@@ -225,6 +247,7 @@ _ENDPOINT_ROUTES: dict[str, dict[str, _Route]] = {
     "invocations": {"POST": EndpointApp._invoke},
     "ground-truth": {"POST": EndpointApp._ground_truth},
     "reconcile": {"POST": EndpointApp._reconcile},
+    "resources": {"GET": EndpointApp._resources},
 }
 
 

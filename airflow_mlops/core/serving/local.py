@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
 from airflow_mlops.core.errors import DeploymentFailed, EndpointError
+from airflow_mlops.core.gates import MACHINE
 from airflow_mlops.core.registry.deployments import NOTHING, Desired
-from airflow_mlops.core.serving.base import Prediction
+from airflow_mlops.core.serving.base import Prediction, Resources, Series
 from airflow_mlops.core.serving.capture import CaptureRecord, GroundTruth
 from airflow_mlops.core.serving.captures import read_captures
 from airflow_mlops.core.serving.hours import Cursor
+from airflow_mlops.core.serving.wording import in_words
 from airflow_mlops.core.store import Store
 
 if TYPE_CHECKING:
@@ -27,7 +29,7 @@ _MISSING = 404
 
 class LocalEndpoint:
     """One model at a server that was started with ``airflow-mlops serve``. Implements the protocol
-    ``Endpoint``.
+    ``Endpoint``, and ``Instruments``.
 
     :param base_url: of the server, e.g. ``http://127.0.0.1:8765``.
     :param store: the store that the server follows.
@@ -101,6 +103,18 @@ class LocalEndpoint:
         """
         return read_captures(self._store, self._model, since, cursor=cursor)
 
+    def resources(self, since: datetime, until: datetime) -> Resources:
+        """See :meth:`Instruments.resources`. All variants are in one process, so all have its values."""
+        answer = self._call("GET", "/resources").json()
+        times = [datetime.fromtimestamp(at, timezone.utc) for at in answer["at"]]
+
+        def series(metric: str) -> Series:
+            pairs = zip(times, answer[metric], strict=True)
+            return tuple((at, float(value)) for at, value in pairs if since <= at <= until)
+
+        found = {metric: series(metric) for metric in sorted(MACHINE)}
+        return {metric: dict.fromkeys(answer["variants"], values) for metric, values in found.items()}
+
     def send_ground_truth(self, labels: list[GroundTruth]) -> None:
         """Hand labels to the server. :raises EndpointError: if it can't be reached or refuses them."""
         records = [label.model_dump(mode="json") for label in labels]
@@ -131,8 +145,8 @@ class LocalEndpoint:
             ]
         return DeploymentFailed(
             f"{self._base_url} does not serve what was asked for {self._model}: {'; '.join(details)}",
-            given=_in_words(_serves(state)),
-            expected=_in_words(desired),
+            given=in_words(_serves(state)),
+            expected=in_words(desired),
             remedy=None if state else f"does the server follow this store, {self._store.uri}?",
         )
 
@@ -178,15 +192,6 @@ class LocalEndpoint:
 
 def _serves(state: dict[str, Any] | None) -> Desired:
     return NOTHING if state is None else Desired.model_validate(state)
-
-
-def _in_words(desired: Desired) -> str:
-    parts = [f"{desired.mode} (deployment {desired.number})"]
-    if desired.champion is not None:
-        parts.append(f"champion {desired.champion}")
-    if desired.challenger is not None:
-        parts.append(f"challenger {desired.challenger} at {desired.weight:g}")
-    return ", ".join(parts)
 
 
 def _message(response: httpx.Response) -> str:

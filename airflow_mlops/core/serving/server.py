@@ -20,6 +20,7 @@ import uvicorn
 from airflow_mlops.core.errors import EndpointError
 from airflow_mlops.core.serving.app import EndpointApp
 from airflow_mlops.core.serving.loading import RegistrySource, Source
+from airflow_mlops.core.serving.machine import MachineLog
 from airflow_mlops.core.serving.metrics import Metrics
 from airflow_mlops.core.serving.recorder import Recorder
 from airflow_mlops.core.serving.spool import Spool
@@ -41,10 +42,12 @@ class Pace:
 
     :param poll: between two looks at the deployment logs.
     :param ship: how long captured answers are collected before they are shipped as one object.
+    :param measure: between two readings of what the process takes of its machine.
     """
 
     poll: float
     ship: float
+    measure: float = 60.0
 
     @classmethod
     def of(cls, store: Store) -> Pace:
@@ -110,7 +113,8 @@ def make_app(
         spool or default_spool(store), store, rotate=timedelta(seconds=pace.ship), limit=SPOOL_LIMIT
     )
     recorder = Recorder(folder, metrics, every=pace.ship / 2)
-    return EndpointApp(store, source, recorder, metrics, token=token, poll=pace.poll)
+    machine = MachineLog(pace.measure)
+    return EndpointApp(store, source, recorder, metrics, machine, token=token, poll=pace.poll)
 
 
 class Server(uvicorn.Server):

@@ -20,6 +20,7 @@ def test_every_route_but_ping_asks_for_the_token(store: FolderStore, tmp_path: P
             ("GET", "/endpoints"),
             ("GET", "/metrics"),
             ("GET", f"/endpoints/{MODEL}"),
+            ("GET", f"/endpoints/{MODEL}/resources"),
             ("POST", f"/endpoints/{MODEL}/invocations"),
             ("POST", f"/endpoints/{MODEL}/reconcile"),
             ("POST", f"/endpoints/{MODEL}/ground-truth"),
