@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from airflow_mlops.core.errors import PlatformError
 
 if TYPE_CHECKING:
+    from airflow_mlops.core.aws.s3_options import S3Options
     from airflow_mlops.core.aws.session import Aws
     from airflow_mlops.core.aws.settings import SageMaker
     from airflow_mlops.core.data.query import QueryRunner
@@ -20,8 +21,10 @@ if TYPE_CHECKING:
     from airflow_mlops.core.training.sagemaker.jobs import SageMakerTraining
 
 DEFAULT_ENDPOINT = "http://127.0.0.1:8765"
-FIELDS = ("store", "data", "aws_conn_id", "endpoint", "trainer", "privacy_secret", "sagemaker")
+FIELDS = ("store", "data", "aws_conn_id", "endpoint", "trainer", "sagemaker", "s3", "privacy_secret")
 TRAINERS = ("local", "sagemaker")
+#: Fields that are objects.
+OBJECTS = ("sagemaker", "s3")
 #: What stands in the field ``endpoint`` instead of an address.
 SAGEMAKER = "sagemaker"
 
@@ -39,6 +42,7 @@ class Platform:
     :param s3: makes a boto3 S3 client; called only when a URI is on S3.
     :param aws: the clients of an AWS connection; called only when SageMaker is used.
     :param sagemaker: machines, roles and networks there.
+    :param s3_options: encryption, locks and who pays, for what is written to S3 and read from it.
     :param query: runs SQL on a named connection, for specs with ``data.query``.
     """
 
@@ -51,6 +55,7 @@ class Platform:
     s3: Callable[[], Any] | None = field(default=None, repr=False, compare=False)
     aws: Callable[[], Aws] | None = field(default=None, repr=False, compare=False)
     sagemaker: SageMaker | None = None
+    s3_options: S3Options | None = None
     query: QueryRunner | None = field(default=None, repr=False, compare=False)
 
     @classmethod
@@ -82,7 +87,7 @@ class Platform:
                 given=", ".join(sorted(unknown)),
                 expected=", ".join(FIELDS),
             )
-        given = {name: str(value) for name, value in fields.items() if value and name != "sagemaker"}
+        given = {name: str(value) for name, value in fields.items() if value and name not in OBJECTS}
         trainer = given.get("trainer", "local")
         if trainer not in TRAINERS:
             raise PlatformError(
@@ -101,6 +106,7 @@ class Platform:
             s3=s3,
             aws=aws,
             sagemaker=_settings(fields.get("sagemaker")),
+            s3_options=_s3_options(fields.get("s3")),
             query=query,
         )
         if SAGEMAKER in (platform.endpoint_url, platform.trainer):
@@ -111,13 +117,13 @@ class Platform:
         """Open the store."""
         from airflow_mlops.core.store import open_store
 
-        return open_store(self.store_uri, self._s3_for(self.store_uri))
+        return open_store(self.store_uri, self._s3_for(self.store_uri), self.s3_options)
 
     def data(self) -> DataRoot:
         """Open the root of the source data."""
         from airflow_mlops.core.data.source import open_data_root
 
-        return open_data_root(self.data_uri, self._s3_for(self.data_uri))
+        return open_data_root(self.data_uri, self._s3_for(self.data_uri), self.s3_options)
 
     def endpoint(self, model: str) -> Endpoint:
         """The endpoint of a model."""
@@ -175,12 +181,24 @@ class Platform:
 
 
 def _settings(given: Any) -> SageMaker | None:
-    """The field ``sagemaker``: an object, or its JSON as the connection form gives it."""
     if not given:
         return None
-    import json
-
     from airflow_mlops.core.aws.settings import SageMaker
+
+    return SageMaker(**_object("sagemaker", given, '{"role_arn": "arn:aws:iam::123456789012:role/mlops"}'))
+
+
+def _s3_options(given: Any) -> S3Options | None:
+    if not given:
+        return None
+    from airflow_mlops.core.aws.s3_options import S3Options
+
+    return S3Options(**_object("s3", given, '{"encryption": "aws:kms"}'))
+
+
+def _object(name: str, given: Any, example: str) -> Mapping[str, Any]:
+    """A field that is an object, or its JSON as the connection form gives it."""
+    import json
 
     try:
         fields = json.loads(given) if isinstance(given, str) else given
@@ -188,11 +206,11 @@ def _settings(given: Any) -> SageMaker | None:
         fields = None
     if not isinstance(fields, Mapping):
         raise PlatformError(
-            "sagemaker of the mlops connection is no JSON object",
+            f"{name} of the mlops connection is no JSON object",
             given=repr(given)[:80],
-            expected='e.g. {"role_arn": "arn:aws:iam::123456789012:role/mlops"}',
+            expected=f"e.g. {example}",
         )
-    return SageMaker(**fields)
+    return fields
 
 
 def _address(url: str) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from airflow_mlops.core.aws.s3_options import S3Options
 from airflow_mlops.core.errors import MlopsError, PlatformError, SpecError
 from airflow_mlops.core.registry.deployments import NOTHING
 from airflow_mlops.core.serving.base import Endpoint
@@ -52,6 +53,7 @@ def test_what_a_connection_leaves_open_is_local() -> None:
             "SageMaker needs an AWS connection; given no aws_conn_id; set field aws_conn_id",
         ),
         ({"sagemaker": "[]"}, "sagemaker of the mlops connection is no JSON object; given '[]'"),
+        ({"s3": "AES256"}, "s3 of the mlops connection is no JSON object; given 'AES256'"),
         ({"sagemaker": "{"}, "sagemaker of the mlops connection is no JSON object; given '{'"),
         (
             {"endpoint": "models:8765"},
@@ -81,6 +83,17 @@ def test_settings_of_sagemaker_come_as_an_object_or_as_the_json_of_the_form() ->
         assert platform.endpoint_url == "sagemaker"
         aws, read = platform.require_aws()
         assert (aws, read.hosting.instances, read.of_model("orders").hosting.instances) == ("aws", 2, 5)
+
+
+def test_options_of_s3_reach_the_store_and_the_data_root(monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[object] = []
+    for name in ("airflow_mlops.core.store.open_store", "airflow_mlops.core.data.source.open_data_root"):
+        monkeypatch.setattr(name, lambda uri, client, options: given.append((uri, client, options)))
+    fields = {"store": "s3://b/p", "data": "s3://d", "s3": {"encryption": "AES256"}}
+    platform = Platform.from_fields(fields, home=HOME, s3=lambda: "client")
+    platform.store()
+    platform.data()
+    assert given == [(uri, "client", S3Options(encryption="AES256")) for uri in ("s3://b/p", "s3://d")]
 
 
 @pytest.mark.parametrize(
