@@ -143,7 +143,14 @@ class Platform:
         from airflow_mlops.core.training.sagemaker.jobs import SageMakerTraining
 
         aws, settings = self.require_aws()
-        return SageMakerTraining(aws, settings.of_model(model), model, self.store(), self.data_uri)
+        return SageMakerTraining(
+            aws,
+            settings.of_model(model),
+            model,
+            self.store(),
+            self.data_uri,
+            environment=self.s3_options.to_environment() if self.s3_options else None,
+        )
 
     def require_aws(self) -> tuple[Aws, SageMaker]:
         """What work on SageMaker needs: clients and settings.

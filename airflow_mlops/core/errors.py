@@ -104,10 +104,6 @@ class TrainingError(MlopsError):
     """The model can't be fitted: a parameter is unknown, or the framework refuses."""
 
 
-class TrainingInterrupted(TrainingError):
-    """The machines failed a training, not its data or parameters: another try may succeed."""
-
-
 class RequestError(MlopsError):
     """A prediction request is malformed: missing or extra features, wrong types."""
 
@@ -174,3 +170,7 @@ class DeploymentPending(MlopsError):
 
 class EndpointError(MlopsError):
     """The endpoint can't be reached or refused a request."""
+
+
+class ServiceUnavailable(EndpointError):
+    """A service of the platform is overloaded, out of machines or can't be reached now; a later try may succeed."""

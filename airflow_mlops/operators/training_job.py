@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow.sdk.exceptions import AirflowException
 
-from airflow_mlops.core.errors import MlopsError, TrainingError, TrainingInterrupted
+from airflow_mlops.core.errors import MlopsError, ServiceUnavailable, TrainingError
 from airflow_mlops.links.sagemaker import TrainingJobLink
-from airflow_mlops.operators.base import TRANSIENT, Work
+from airflow_mlops.operators.base import Work
 from airflow_mlops.operators.data import DatasetOperator, load_dataset
 
 if TYPE_CHECKING:
@@ -36,7 +36,6 @@ class TrainingJobOperator(DatasetOperator):
     """
 
     operator_extra_links = (TrainingJobLink(),)
-    retried: tuple[type[MlopsError], ...] = (*TRANSIENT, TrainingInterrupted)
 
     def __init__(self, *, deferrable: bool = True, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -124,11 +123,11 @@ class TrainingJobOperator(DatasetOperator):
 
         job = event["job"]
         if event["status"] == "failed":
-            raise TrainingInterrupted(f"can't follow training job {job}", given=event["message"])
+            raise ServiceUnavailable(f"can't follow training job {job}", given=event["message"])
         work = self.prepare(context)
         training = work.platform.training(work.spec.name)
         if training is None:
-            raise TrainingInterrupted(
+            raise ServiceUnavailable(
                 f"training job {job} is on SageMaker", given="trainer local of the mlops connection since"
             )
         if event["status"] == "late":

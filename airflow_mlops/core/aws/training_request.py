@@ -19,7 +19,7 @@ _PREFIX = "mlops_"
 #: :class:`~airflow_mlops.core.training.artifact.TrainedModel`.
 RESULT = "trained.json"
 #: The file in the job's output data (``SM_OUTPUT_DATA_DIR``, uploaded as ``output.tar.gz`` also when a job fails) that
-#: says in one line why it failed. The XGBoost container writes over ``/opt/ml/output/failure``, so that one is no place.
+#: says in one line why it failed. The XGBoost container writes over ``/opt/ml/output/failure``: no place for it.
 FAILURE = "failure.txt"
 
 
@@ -29,17 +29,23 @@ class TrainingRequest(Record):
     :param store: URI of the store, ``s3://bucket/prefix``.
     :param data: URI of the root of the source data.
     :param spec: hash of the blob that holds the spec's mapping as JSON.
+    :param code: hash of the blob that holds the :class:`~airflow_mlops.core.training.artifact.FeatureCode` record of the
+        features, whose module is not in the container; empty where the raw columns are the features.
     :param dataset: name of the dataset.
     :param dataset_id: which version of it.
     :param run: key of the Airflow run, its task and attempt.
+    :param code: hash of the record of the feature code (:func:`~airflow_mlops.core.store.results.keep`): the container
+        does not have the module that the spec names. None where the raw columns are the features.
     """
 
     store: str
     data: str
     spec: str
+    code: str
     dataset: str
     dataset_id: str
     run: str
+    code: str | None = None
 
     def hyperparameters(self) -> dict[str, str]:
         """The request as hyperparameters of a job.
@@ -47,7 +53,10 @@ class TrainingRequest(Record):
         Every value is a JSON string: SageMaker's training toolkit decodes the values as JSON where it can, and a hash
         such as ``12e3`` would come out as a number.
         """
-        return {f"{_PREFIX}{name}": json.dumps(value) for name, value in self.model_dump().items()}
+        return {
+            f"{_PREFIX}{name}": json.dumps(value)
+            for name, value in self.model_dump(exclude_none=True).items()
+        }
 
     @classmethod
     def from_hyperparameters(cls, given: Mapping[str, object]) -> TrainingRequest:

@@ -90,8 +90,7 @@ def rebuild(store: Store, code: FeatureCode, inputs: Sequence[InputColumn] = ())
     :raises FeatureError: if the source fails in this environment, e.g. for a package that is not installed.
     :raises IntegrityError: if the stored source was changed.
     """
-    stored = FeatureSource(code.module, code.function, get_bytes(store, code.sha256), code.language)
-    return compile_function(stored, inputs)
+    return compile_function(stored_source(store, code), inputs)
 
 
 def compile_function(source: FeatureSource, inputs: Sequence[InputColumn] = ()) -> FeatureFunction:
@@ -234,6 +233,11 @@ def _module_source(reference: str, module: str) -> str:
     return str(source)
 
 
+def imports_of(source: FeatureSource) -> set[str]:
+    """The modules that feature code imports, by their first names."""
+    return _imports(ast.parse(source.source)) if source.language == "python" else set()
+
+
 def _require_self_contained(source: FeatureSource) -> None:
     try:
         tree = ast.parse(source.source)
@@ -247,6 +251,19 @@ def _require_self_contained(source: FeatureSource) -> None:
             expected="imports of installed packages only: the one module is stored with the model",
             remedy="move what it needs into it",
         )
+
+
+def imported_modules(source: FeatureSource) -> set[str]:
+    """The top-level modules that feature code imports, those of Python itself included; a statement imports none."""
+    return _imports(ast.parse(source.source)) if source.language == "python" else set()
+
+
+def stored_source(store: Store, code: FeatureCode) -> FeatureSource:
+    """What :func:`store_source` has kept.
+
+    :raises IntegrityError: if it was changed.
+    """
+    return FeatureSource(code.module, code.function, get_bytes(store, code.sha256), code.language)
 
 
 def _imports(tree: ast.AST) -> set[str]:

@@ -6,9 +6,14 @@ from typing import Any
 
 import pytest
 
-from airflow_mlops.core.errors import TrainingInterrupted
+from airflow_mlops.core.errors import ServiceUnavailable
 from airflow_mlops.core.training.sagemaker.failure import failure_of
 from airflow_mlops.core.training.sagemaker.status import TrainingStatus, status_of, told
+
+QUOTA = (
+    "ResourceLimitExceeded: The account-level service limit 'ml.m5.xlarge for training job usage' is 0 Instances, "
+    "with current utilization of 0 Instances and a request delta of 1 Instances."
+)
 
 
 def ended(secondary: str, reason: str = "", state: str = "Failed", **fields: Any) -> TrainingStatus:
@@ -36,10 +41,10 @@ def ended(secondary: str, reason: str = "", state: str = "Failed", **fields: Any
             "set a sagemaker.training.instance_type with more memory",
             False,
         ),
-        ("AlgorithmError: , exit code: 2", "exit code 2; its log says more", False),
+        ("AlgorithmError: , exit code: 2", "exit code 2; its log says why", False),
         (
             "CapacityError: Unable to provision requested ML compute capacity. Please retry with another type.",
-            "got no machines",
+            "no such machines free now",
             True,
         ),
         (
@@ -48,9 +53,9 @@ def ended(secondary: str, reason: str = "", state: str = "Failed", **fields: Any
             True,
         ),
         (
-            "ResourceLimitExceeded: The account-level service limit 'ml.m5.xlarge for training job usage' is 0",
-            "Service Quotas",
-            True,
+            QUOTA,
+            "raise it in Service Quotas",
+            False,
         ),
         ("ClientError: Data download failed:Failed to download data.", "Data download failed", False),
         ("", "no reason from SageMaker", False),
@@ -60,7 +65,7 @@ def test_reasons(reason: str, said: str, passing: bool) -> None:
     failure = failure_of(ended("Failed", reason))
     assert said in str(failure)
     assert "mlops-orders-1" in str(failure)
-    assert isinstance(failure, TrainingInterrupted) is passing
+    assert isinstance(failure, ServiceUnavailable) is passing
 
 
 def test_a_reason_over_several_lines_is_one_line() -> None:
@@ -82,7 +87,7 @@ def test_a_job_that_was_stopped(secondary: str, field: str) -> None:
     failure = failure_of(ended(secondary, state="Stopped", TrainingTimeInSeconds=60))
     assert field in str(failure)
     assert "after 60 s" in str(failure)
-    assert not isinstance(failure, TrainingInterrupted)
+    assert not isinstance(failure, ServiceUnavailable)
 
 
 def test_the_bill() -> None:

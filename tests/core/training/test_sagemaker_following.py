@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
-from airflow_mlops.core.errors import MlopsError, TrainingError, TrainingInterrupted
+from airflow_mlops.core.errors import MlopsError, ServiceUnavailable, TrainingError
 from airflow_mlops.core.training.sagemaker.calls import take
 from airflow_mlops.core.training.sagemaker.following import Heard, Look, look
 from airflow_mlops.core.training.sagemaker.patience import LONGEST, MOST_FAULTS, Patience
@@ -183,6 +183,6 @@ def test_patience_ends_after_many_faults_in_a_row() -> None:
     patience.succeeded()
     for _ in range(MOST_FAULTS - 1):
         fault()
-    with pytest.raises(TrainingInterrupted, match="throttled"):
+    with pytest.raises(ServiceUnavailable, match="throttled"):
         fault()
     assert len(said) == 2 * MOST_FAULTS - 1

@@ -1,14 +1,15 @@
 """Why a job ended without a model: in our own words where our code said so, else in SageMaker's, with what to do.
 
-The prefixes are those of ``FailureReason`` in
-https://docs.aws.amazon.com/sagemaker/latest/dg/troubleshooting.html and of the containers' toolkit.
+How the reasons begin: https://docs.aws.amazon.com/sagemaker/latest/dg/training-troubleshoot.html and
+https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-training-signal-success-failure.html.
 """
 
 from __future__ import annotations
 
 import re
 
-from airflow_mlops.core.errors import TrainingError, TrainingInterrupted
+from airflow_mlops.core.aws.errors import explain_reason
+from airflow_mlops.core.errors import MlopsError, ServiceUnavailable, TrainingError
 from airflow_mlops.core.training.sagemaker.status import TrainingStatus
 
 #: What SageMaker puts around the text that the container left in its failure file.
@@ -17,7 +18,7 @@ _WRAPPED = re.compile(r"^AlgorithmError:\s*(.*?)(?:,\s*exit code:\s*(\d+))?\s*$"
 _KILLED = "137"
 _FIELD = "sagemaker.training"
 
-#: Secondary state of a job that was stopped -> what is wrong, what to do, whether another try may do.
+#: Secondary state of a job that was stopped -> what is wrong, and what to do.
 _LIMITS = {
     "MaxRuntimeExceeded": (
         "was stopped at its longest run time",
@@ -30,10 +31,10 @@ _LIMITS = {
 }
 
 
-def failure_of(status: TrainingStatus, said: str = "") -> TrainingError:
+def failure_of(status: TrainingStatus, said: str = "") -> MlopsError:
     """The error of a job that has ended without a model.
 
-    A :class:`~airflow_mlops.core.errors.TrainingInterrupted` says that another try may succeed.
+    A :class:`~airflow_mlops.core.errors.ServiceUnavailable` says that another try may succeed.
 
     :param said: what our code in the job said of why it failed, in one line.
     """
@@ -49,41 +50,28 @@ def failure_of(status: TrainingStatus, said: str = "") -> TrainingError:
     )
 
 
-def _failed(status: TrainingStatus, said: str) -> TrainingError:
-    name, reason = f"training job {status.job}", status.reason
-    if reason.startswith("CapacityError"):
-        return TrainingInterrupted(
-            f"{name} got no machines",
-            given=reason,
-            remedy=f"try again later, or set another {_FIELD}.instance_type in the mlops connection",
-        )
-    if reason.startswith("InternalServerError"):
-        return TrainingInterrupted(f"{name} failed by a fault of SageMaker", given=reason, remedy="try again")
-    if "ResourceLimitExceeded" in reason or "service limit" in reason:
-        return TrainingInterrupted(
-            f"{name} met a quota of the account",
-            given=reason,
-            remedy="ask for more in Service Quotas, or wait for other jobs to end",
-        )
+def _failed(status: TrainingStatus, said: str) -> MlopsError:
+    problem, reason = f"training job {status.job} failed", status.reason
+    if said:
+        return TrainingError(problem, given=said)
     if wrapped := _WRAPPED.match(reason):
-        return _of_container(name, said or wrapped[1].strip(), wrapped[2] or "")
-    if said.startswith("ExecuteUserScriptError"):
-        # The container names the command that failed, which says nothing.
-        said = ""
-    return TrainingError(f"{name} failed", given=said or reason or "no reason from SageMaker")
+        return _of_container(problem, wrapped[1].strip(), wrapped[2] or "")
+    if reason.startswith("InternalServerError"):
+        return ServiceUnavailable(f"{problem}: a fault of SageMaker", given=reason, remedy="run it again")
+    return explain_reason(reason or "no reason from SageMaker", problem, TrainingError)
 
 
-def _of_container(name: str, said: str, exit_code: str) -> TrainingError:
+def _of_container(problem: str, said: str, exit_code: str) -> MlopsError:
     if exit_code == _KILLED:
         return TrainingError(
-            f"{name} was killed, most likely for want of memory",
-            given=said or f"exit code {exit_code}",
+            f"{problem}: it was killed, most likely for want of memory",
+            given=f"exit code {exit_code}",
             remedy=f"set a {_FIELD}.instance_type with more memory in the mlops connection",
         )
-    if said.startswith("ExecuteUserScriptError"):
+    if not said or said.startswith("ExecuteUserScriptError"):
         # The container names the command that failed, which says nothing.
-        said = ""
-    return TrainingError(f"{name} failed", given=said or f"exit code {exit_code}; its log says more")
+        return TrainingError(problem, given=f"exit code {exit_code}", remedy="its log says why")
+    return TrainingError(problem, given=said)
 
 
 def _spent(status: TrainingStatus) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -14,9 +14,12 @@ from airflow_mlops.core.aws.errors import exists_already
 from airflow_mlops.core.aws.names import job_name
 from airflow_mlops.core.aws.training_request import TrainingRequest
 from airflow_mlops.core.data.version import DatasetVersion
-from airflow_mlops.core.errors import MlopsError, TrainingError, TrainingInterrupted
+from airflow_mlops.core.errors import MlopsError, ServiceUnavailable, TrainingError
 from airflow_mlops.core.progress import Progress, ignore
 from airflow_mlops.core.store.blobs import put_bytes
+from airflow_mlops.core.store.results import keep
+from airflow_mlops.core.training.environment import environment_lock
+from airflow_mlops.core.training.features import FeatureSource, imports_of, source_of, store_source
 from airflow_mlops.core.training.sagemaker.calls import take
 from airflow_mlops.core.training.sagemaker.failure import failure_of
 from airflow_mlops.core.training.sagemaker.following import Heard, Look, describe, look
@@ -54,6 +57,7 @@ class SageMakerTraining:
 
     :param settings: those of this model.
     :param data_uri: root of the source data.
+    :param environment: of the containers, beside the address of S3; holds no secret.
     :param program: gives the URI of the archive that the jobs run; None for our own code, put into the store.
     """
 
@@ -65,13 +69,15 @@ class SageMakerTraining:
         store: Store,
         data_uri: str,
         *,
-        program: Callable[[], str] | None = None,
+        environment: Mapping[str, str] | None = None,
+        program: Callable[[FeatureSource | None], str] | None = None,
     ) -> None:
         self._aws = aws
         self._settings = settings
         self._model = model
         self._store = store
         self._data_uri = data_uri
+        self._environment = dict(environment or {})
         self._program = program or self._our_code
 
     def start(
@@ -89,15 +95,18 @@ class SageMakerTraining:
         by no fault of the model, the next one takes its place.
 
         :param begins: is told a name before a job of that name is asked for.
+        :raises FeatureError: if the feature code can't be read here.
         :raises TrainingError: if the task's job has failed, or the name is that of another job.
         :raises MlopsError: if SageMaker refuses.
         """
         role_of(self._settings)
-        request = self._request(spec, version, task)
+        source = source_of(spec.features)
+        request = self._request(spec, version, task, source)
+        code = self._program(source)
         for number in range(_MOST_JOBS):
             name = self.job(task, number)
             begins(name)
-            if self._created(name, request, self.job(task)):
+            if self._created(name, request, code, self.job(task)):
                 jobs = self._settings.training
                 spot = " of spare capacity" if jobs.spot else ""
                 progress(f"training job {name} started: {jobs.instances} x {jobs.instance_type}{spot}")
@@ -144,7 +153,7 @@ class SageMakerTraining:
         """Look until the job has ended, and say what is new.
 
         :param until: is asked before each look; True ends the waiting.
-        :raises TrainingInterrupted: if SageMaker can't be asked for a long time; the job goes on.
+        :raises ServiceUnavailable: if SageMaker can't be asked for a long time; the job goes on.
         """
         patience = Patience(progress)
         while True:
@@ -170,7 +179,7 @@ class SageMakerTraining:
         """
         status = self.describe(job)
         if not status.ended:
-            raise TrainingInterrupted(f"training job {job} has not ended", given=status.secondary)
+            raise ServiceUnavailable(f"training job {job} has not ended", given=status.secondary)
         progress(told(status))
         if status.state != "Completed" or status.artifact is None:
             raise self._failure(status)
@@ -188,31 +197,41 @@ class SageMakerTraining:
         """The job's page in the console; None where SageMaker is not AWS's own."""
         return training_job_page(job, self._aws.region, self._aws.endpoint_url("sagemaker"))
 
-    def _failure(self, status: TrainingStatus) -> TrainingError:
+    def _failure(self, status: TrainingStatus) -> MlopsError:
         said = read_failure(self._store, status.output) if status.state == "Failed" else ""
         return failure_of(status, said)
 
-    def _our_code(self) -> str:
+    def _our_code(self, source: FeatureSource | None) -> str:
         from airflow_mlops.core.aws.bundle import code_uri
+        from airflow_mlops.core.aws.requirements import PYTHON
 
-        return code_uri(self._store)
+        return code_uri(
+            self._store,
+            environment_lock(),
+            imports_of(source) if source else (),
+            # Which Python an image of one's own has is not known here.
+            python=None if self._settings.training.image else PYTHON,
+        )
 
     def _say_link(self, job: str, progress: Progress) -> None:
         if address := self.link(job):
             progress(f"console: {address}")
 
-    def _request(self, spec: ModelSpec, version: DatasetVersion, task: Task) -> TrainingRequest:
+    def _request(
+        self, spec: ModelSpec, version: DatasetVersion, task: Task, source: FeatureSource | None
+    ) -> TrainingRequest:
         body = json.dumps(spec.to_dict(), sort_keys=True).encode()
         return TrainingRequest(
             store=self._store.uri,
             data=self._data_uri,
             spec=put_bytes(self._store, body),
+            code=keep(self._store, store_source(self._store, source)) if source else "",
             dataset=version.name,
             dataset_id=version.id,
             run=f"{task.run}#{task.attempt}",
         )
 
-    def _created(self, name: str, request: TrainingRequest, first: str) -> bool:
+    def _created(self, name: str, request: TrainingRequest, code: str, first: str) -> bool:
         """Create the job; False if the name is taken. :param first: of the task's jobs, which share checkpoints."""
         from airflow_mlops.core.aws.image import training_image
 
@@ -223,10 +242,10 @@ class SageMakerTraining:
             request,
             model=self._model,
             image=self._settings.training.image or training_image(self._aws.region),
-            code=self._program(),
+            code=code,
             region=self._aws.region,
             checkpoints=f"{self._store.uri}/sagemaker/checkpoints/{first}",
-            environment={"AWS_ENDPOINT_URL_S3": s3} if s3 else {},
+            environment={**self._environment, **({"AWS_ENDPOINT_URL_S3": s3} if s3 else {})},
         )
         client = self._aws.client("sagemaker")
         made = call(
@@ -251,7 +270,7 @@ class SageMakerTraining:
             progress(f"training job {name} has completed already")
             return True
         failure = self._failure(status)
-        if status.state == "Failed" and not isinstance(failure, TrainingInterrupted):
+        if status.state == "Failed" and not isinstance(failure, ServiceUnavailable):
             raise failure
         progress(f"{failure}; the next job takes its place")
         return False

@@ -31,7 +31,7 @@ def read_trained(store: Store, uri: str) -> TrainedModel:
         ) from None
     data = _member(archive, RESULT, uri)
     if data is None:
-        return None
+        raise TrainingError(f"the job left no {RESULT}", given=uri, remedy="read the job's log")
     return parse(data, TrainedModel, f"{RESULT} in {uri}")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 
-from airflow_mlops.core.errors import MlopsError, TrainingInterrupted
+from airflow_mlops.core.errors import MlopsError, ServiceUnavailable
 
 #: Seconds between two looks: at first, at most, and by how much they grow.
 FIRST, LONGEST, GROWTH = 5.0, 60.0, 1.3
@@ -34,11 +34,11 @@ class Patience:
         self._faults = 0
 
     def failed(self, error: MlopsError) -> None:
-        """A look failed. :raises TrainingInterrupted: after too many in a row; the job goes on."""
+        """A look failed. :raises ServiceUnavailable: after too many in a row; the job goes on."""
         self._faults += 1
         self._said(f"look {self._faults} of {MOST_FAULTS} failed: {error}")
         if self._faults >= MOST_FAULTS:
-            raise TrainingInterrupted(
+            raise ServiceUnavailable(
                 "can't follow the training job any more",
                 given=str(error),
                 remedy="a retry finds the job again",
