@@ -22,7 +22,6 @@ Floats = npt.NDArray[np.float64]
 #: The autocorrelation of neighbouring points is taken to be within this.
 _SLUGGISH, _MOST = 0.8, 0.95
 #: Standard errors below the slope where it surely is above: so far out because a series is looked at every minute.
-#: By simulation 1 to 2 % of flat series with AR(1) phi 0.8 ever seem to grow in an hour of looks (docs/judge.md).
 _SURELY = 3.0
 
 
