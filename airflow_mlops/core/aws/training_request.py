@@ -29,13 +29,11 @@ class TrainingRequest(Record):
     :param store: URI of the store, ``s3://bucket/prefix``.
     :param data: URI of the root of the source data.
     :param spec: hash of the blob that holds the spec's mapping as JSON.
-    :param code: hash of the blob that holds the :class:`~airflow_mlops.core.training.artifact.FeatureCode` record of the
-        features, whose module is not in the container; empty where the raw columns are the features.
+    :param code: hash of the blob that holds the record (``FeatureCode``) of the features, whose module is not in the
+        container; empty where the raw columns are the features.
     :param dataset: name of the dataset.
     :param dataset_id: which version of it.
     :param run: key of the Airflow run, its task and attempt.
-    :param code: hash of the record of the feature code (:func:`~airflow_mlops.core.store.results.keep`): the container
-        does not have the module that the spec names. None where the raw columns are the features.
     """
 
     store: str
@@ -45,7 +43,6 @@ class TrainingRequest(Record):
     dataset: str
     dataset_id: str
     run: str
-    code: str | None = None
 
     def hyperparameters(self) -> dict[str, str]:
         """The request as hyperparameters of a job.
@@ -53,10 +50,7 @@ class TrainingRequest(Record):
         Every value is a JSON string: SageMaker's training toolkit decodes the values as JSON where it can, and a hash
         such as ``12e3`` would come out as a number.
         """
-        return {
-            f"{_PREFIX}{name}": json.dumps(value)
-            for name, value in self.model_dump(exclude_none=True).items()
-        }
+        return {f"{_PREFIX}{name}": json.dumps(value) for name, value in self.model_dump().items()}
 
     @classmethod
     def from_hyperparameters(cls, given: Mapping[str, object]) -> TrainingRequest:
