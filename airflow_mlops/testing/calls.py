@@ -7,8 +7,8 @@
     assert "CreateEndpoint" in {call["operation"] for call in calls()}
 
 What jobs and containers do is recorded too, when their programs start with the environment that :func:`environment`
-gives. Bodies and values other than names are not recorded. This module needs no other one of the package: it is loaded by its
-path into programs that have a package of that name of their own.
+gives. Bodies and values other than names are not recorded. This module needs no other one of the package: it is loaded
+by its path into programs that have a package of that name of their own.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ _module.install_from_env()
 
 @contextlib.contextmanager
 def recorded(path: Path) -> Iterator[Callable[[], list[dict[str, Any]]]]:
-    """Record the calls of this process while the block runs; gives a function that reads what the file holds by then."""
+    """Record the calls of this process while the block runs; gives a function that reads what the file holds."""
     before = os.environ.get(VARIABLE)
     os.environ[VARIABLE] = str(path)
     remove = _install(path)

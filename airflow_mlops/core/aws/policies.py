@@ -80,11 +80,15 @@ def document(
     return whole
 
 
-def trust(service: str) -> dict[str, Any]:
-    """The trust policy of a role that a service of AWS takes on, e.g. ``sagemaker.amazonaws.com``."""
+def trust(principal: str) -> dict[str, Any]:
+    """The trust policy of a role.
+
+    :param principal: who takes it on: a service of AWS, e.g. ``sagemaker.amazonaws.com``, or the ARN of a role or user.
+    """
+    kind = "AWS" if principal.startswith("arn:") else "Service"
     return {
         "Version": "2012-10-17",
-        "Statement": [{"Effect": "Allow", "Principal": {"Service": service}, "Action": "sts:AssumeRole"}],
+        "Statement": [{"Effect": "Allow", "Principal": {kind: principal}, "Action": "sts:AssumeRole"}],
     }
 
 
