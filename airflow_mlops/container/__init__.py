@@ -1,1 +1,1 @@
-"""What runs inside SageMaker's containers: the entry points of training and serving. Airflow is not there."""
+"""What runs inside SageMaker's containers: a training job, and the model behind an endpoint."""

@@ -15,15 +15,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from airflow_mlops.core.errors import RequestError
 from airflow_mlops.core.record import utc_now
 from airflow_mlops.core.serving.applied import Applied, Ready, State
 from airflow_mlops.core.serving.batching import ModelError
 from airflow_mlops.core.serving.capture import Chosen, Role
 from airflow_mlops.core.serving.fallback import VARIANT as FALLBACK
-from airflow_mlops.core.serving.fallback import apply_rule
+from airflow_mlops.core.serving.fallback import answer_by_rule
 from airflow_mlops.core.serving.ids import Ids
 from airflow_mlops.core.serving.lines import Captured, capture_line
+from airflow_mlops.core.serving.loading import check_rows
 from airflow_mlops.core.serving.metrics import Metrics
 from airflow_mlops.core.serving.refusal import RefusedError, one_line
 from airflow_mlops.core.serving.shadow import ShadowQueue
@@ -165,13 +165,8 @@ class AnsweringModel:
         return Answer(predictions, attempt.variant)
 
     def _by_rule(self, call: Call, chosen: Chosen, status: int, why: str) -> Answer:
-        rule = call.applied.contract.serving.fallback
-        if rule is None:
-            raise RefusedError(
-                status, why, remedy="there is no fallback rule: set serving.fallback in the spec"
-            )
         start = time.perf_counter()
-        predictions = apply_rule(rule, call.rows)
+        predictions = answer_by_rule(call.applied.contract.serving.fallback, call.rows, status, why)
         attempt = _Attempt(FALLBACK, "fallback", chosen)
         self._record(call, attempt, time.perf_counter() - start, predictions)
         return Answer(predictions, FALLBACK)
@@ -235,9 +230,4 @@ class AnsweringModel:
 
 def _check(champion: Ready, call: Call) -> None:
     """The champion's signature is the contract with callers. :raises RequestError: if the rows break it."""
-    try:
-        champion.version.model.check_rows(call.rows)
-    except RequestError:
-        raise
-    except Exception as error:
-        raise RequestError("rows can't be checked", given=one_line(error)) from None
+    check_rows(champion.version.model, call.rows)

@@ -6,10 +6,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from airflow_mlops.core.errors import RequestError
 from airflow_mlops.core.registry.version import ModelVersion
 from airflow_mlops.core.registry.versions import Registry
+from airflow_mlops.core.serving.refusal import one_line
 from airflow_mlops.core.store import Store
-from airflow_mlops.core.training.artifact import InputColumn
+from airflow_mlops.core.training.artifact import InputColumn, TrainedModel
 from airflow_mlops.spec import Serving
 
 Rows = Sequence[Mapping[str, Any]]
@@ -75,21 +77,37 @@ class RegistrySource:
         self._store = store
 
     def load(self, model: str, number: int) -> LoadedVersion:
-        """See :meth:`Source.load`. The model is called once, so that the first caller does not wait for
-        it.
-        """
-        from airflow_mlops.core.training.predictor import Predictor
-
+        """See :meth:`Source.load`."""
         version = Registry(self._store, model).get(number)
-        predictor = Predictor.load(self._store, version.trained)
-        contract = contract_of(version)
-        predictor.predict([{column.name: None for column in contract.inputs}])
-        return LoadedVersion(number, predictor, contract, inline=version.trained.code is None)
+        loaded = load_warm(self._store, version.trained)
+        return LoadedVersion(number, loaded, contract_of(version), inline=version.trained.code is None)
 
     def newest(self, model: str) -> Contract | None:
         """See :meth:`Source.newest`."""
         newest = Registry(self._store, model).newest()
         return contract_of(newest[1]) if newest else None
+
+
+def load_warm(store: Store, trained: TrainedModel) -> Answering:
+    """A model that was called once, so that the first caller does not wait for it.
+
+    :raises MlopsError: if it can't be loaded.
+    """
+    from airflow_mlops.core.training.predictor import Predictor
+
+    predictor = Predictor.load(store, trained)
+    predictor.predict([{column.name: None for column in trained.signature.inputs}])
+    return predictor
+
+
+def check_rows(model: Answering, rows: Rows) -> None:
+    """Check a request's rows. :raises RequestError: if they are not what the model is called with."""
+    try:
+        model.check_rows(rows)
+    except RequestError:
+        raise
+    except Exception as error:
+        raise RequestError("rows can't be checked", given=one_line(error)) from None
 
 
 def contract_of(version: ModelVersion) -> Contract:

@@ -253,11 +253,6 @@ def _require_self_contained(source: FeatureSource) -> None:
         )
 
 
-def imported_modules(source: FeatureSource) -> set[str]:
-    """The top-level modules that feature code imports, those of Python itself included; a statement imports none."""
-    return _imports(ast.parse(source.source)) if source.language == "python" else set()
-
-
 def stored_source(store: Store, code: FeatureCode) -> FeatureSource:
     """What :func:`store_source` has kept.
 
