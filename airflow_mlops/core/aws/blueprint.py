@@ -128,6 +128,7 @@ def _role(wish: Wish, role: Role, values: dict[str, str]) -> dict[str, Any]:
     )
     principal = wish.airflow if role == "airflow" else _SAGEMAKER
     return {
+        "role": role,
         "name": values[f"{role}-role"],
         "for": {
             "airflow": "who runs Airflow",

@@ -35,11 +35,10 @@ def as_commands(plan: dict[str, Any]) -> str:
     lines = ["#!/bin/sh", "set -eu", f"export AWS_DEFAULT_REGION={shlex.quote(plan['region'])}"]
     for bucket in plan["buckets"]:
         lines += ["", f"# {bucket['holds']}", *_bucket_commands(plan["region"], bucket)]
+    made: set[str] = set()
     for role in plan["roles"]:
-        name, trust, policy = shlex.quote(role["name"]), _json(role["trust"]), _json(role["policy"])
-        made = f"aws iam create-role --role-name {name} --assume-role-policy-document {trust}"
-        put = f"aws iam put-role-policy --role-name {name} --policy-name airflow-mlops --policy-document {policy}"
-        lines += ["", f"# {role['for']}", made, put]
+        lines += ["", f"# {role['for']}", *_role_commands(role, anew=role["name"] not in made)]
+        made.add(role["name"])
     lines.append("")
     for group in plan["log_groups"]:
         name = shlex.quote(group["name"])
@@ -51,6 +50,19 @@ def as_commands(plan: dict[str, Any]) -> str:
     for name, connection in plan["connections"].items():
         lines.append(f"airflow connections add {name} --conn-json {_json(connection)}")
     return "\n".join(lines)
+
+
+def _role_commands(role: dict[str, Any], *, anew: bool) -> Iterator[str]:
+    """:param anew: whether no other role before it has its name: jobs and endpoints may share one."""
+    name, trust, policy = shlex.quote(role["name"]), _json(role["trust"]), _json(role["policy"])
+    if anew:
+        yield f"aws iam create-role --role-name {name} --assume-role-policy-document {trust}"
+        # Machines of EC2 get a role by a profile around it.
+        if role["trust"]["Statement"][0]["Principal"].get("Service", "").startswith("ec2."):
+            yield f"aws iam create-instance-profile --instance-profile-name {name}"
+            yield f"aws iam add-role-to-instance-profile --instance-profile-name {name} --role-name {name}"
+    kind = f"airflow-mlops-{role['role']}"
+    yield f"aws iam put-role-policy --role-name {name} --policy-name {kind} --policy-document {policy}"
 
 
 def _bucket(bucket: dict[str, Any]) -> Iterator[str]:
