@@ -28,6 +28,8 @@ class Clock:
         self._changed = threading.Condition(lock)
         self._stopped = False
         self._thread = threading.Thread(target=self._run, name="clock", daemon=True)
+        #: What :meth:`advance` does at its end, without the lock.
+        self.after_advance: list[Callable[[], None]] = []
 
     def start(self) -> None:
         """Let what is due happen by itself from now on."""
@@ -58,6 +60,8 @@ class Clock:
             self._work_off(until)
             self._ahead += by
             self._changed.notify_all()
+        for action in self.after_advance:
+            action()
 
     def _work_off(self, until: datetime) -> None:
         while self._due and self._due[0][0] <= until:
