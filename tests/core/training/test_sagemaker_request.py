@@ -20,6 +20,7 @@ REQUEST = TrainingRequest(
     store="s3://b/store",
     data="s3://b/data",
     spec="12e3" * 16,
+    code="",
     dataset="orders",
     dataset_id="0" * 64,
     run="orders.release/manual__2024-01-01T00:00:00+00:00/train#0",

@@ -225,7 +225,7 @@ class SageMakerTraining:
             store=self._store.uri,
             data=self._data_uri,
             spec=put_bytes(self._store, body),
-            code=keep(self._store, store_source(self._store, source)) if source else None,
+            code=keep(self._store, store_source(self._store, source)) if source else "",
             dataset=version.name,
             dataset_id=version.id,
             run=f"{task.run}#{task.attempt}",
