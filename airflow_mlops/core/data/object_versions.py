@@ -82,7 +82,7 @@ def require_readable(client: Any, bucket: str, key: str, version_id: str, reques
 def _asking(what: str) -> Iterator[None]:
     from botocore.exceptions import ClientError
 
-    from airflow_mlops.core.store.s3_errors import code, status
+    from airflow_mlops.core.aws.said import code, status
 
     try:
         yield

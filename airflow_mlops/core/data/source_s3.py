@@ -172,7 +172,8 @@ class S3Root:
     def _reading(self, what: str) -> Iterator[None]:
         from botocore.exceptions import BotoCoreError, ClientError
 
-        from airflow_mlops.core.store.s3_errors import code, explain, is_missing, status
+        from airflow_mlops.core.aws.said import code, status
+        from airflow_mlops.core.store.s3_errors import explain, is_missing
 
         try:
             yield

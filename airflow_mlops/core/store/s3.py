@@ -13,6 +13,7 @@ from typing import Any
 
 from airflow_mlops.core.aws.environment import EnvironmentAws
 from airflow_mlops.core.aws.s3_options import S3Options
+from airflow_mlops.core.aws.said import status
 from airflow_mlops.core.errors import KeyExists, KeyMissing, StoreError
 from airflow_mlops.core.store import s3_errors
 from airflow_mlops.core.store.arrival import CHUNK, arriving, check_hash, chunks_of
@@ -175,7 +176,7 @@ class S3Store:
             except (BotoCoreError, ClientError) as error:
                 if not s3_errors.lost_race(error):
                     raise s3_errors.explain(error, f"write {key}", self.uri) from error
-                if s3_errors.status(error) == 412 and not s3_errors.sent_twice(error):
+                if status(error) == 412 and not s3_errors.sent_twice(error):
                     raise self._taken(key) from None
             writer = self._writer_of(key)
             if writer == mark[_WRITER]:
