@@ -38,9 +38,7 @@ class SageMakerEndpoint:
     :param settings: of this model (:meth:`~airflow_mlops.core.aws.settings.SageMaker.of_model`).
     :param store: on S3; SageMaker reads models from it and writes captures to it.
     :param contract: of a version (None: of the newest); without one, from the registry in the store.
-    :param archive: makes a version's archive in the store and returns its key; without one, the version's blobs with
-        our inference code.
-    :param image: of the container; without one, SageMaker's XGBoost of the region.
+    :param archive: see :class:`~airflow_mlops.core.serving.sagemaker.resources.Resources`, as ``image``.
     :param now: the time, for what is written down.
     """
 
@@ -62,14 +60,7 @@ class SageMakerEndpoint:
         self._model = model
         self._store = store
         self._now = now
-        made = Made(
-            aws,
-            settings,
-            model,
-            _on_s3(store),
-            archive or (lambda version: _archive(store, model, version)),
-            image or (lambda: _image(aws)),
-        )
+        made = Made(aws, settings, model, store, archive, image)
         self._calls = Calls(aws, settings, self.name, made)
         self._describer = Describer(aws, self.name)
         self._history = History(store, model)
@@ -198,28 +189,3 @@ class SageMakerEndpoint:
                 given="rollout.canary in the spec and sagemaker.hosting.strategy: guardrail in the connection",
                 remedy="take rollout.canary out of the spec, or set sagemaker.hosting.strategy to weights",
             )
-
-
-def _on_s3(store: Store) -> str:
-    """The store's URI. :raises PlatformError: if SageMaker can't read it."""
-    if not store.uri.startswith("s3://"):
-        raise PlatformError(
-            "SageMaker reads models from S3",
-            given=f"store {store.uri}",
-            expected="s3://bucket/prefix",
-            remedy="set field store of the mlops connection",
-        )
-    return store.uri
-
-
-def _archive(store: Store, model: str, version: int | None) -> str:
-    # Brings in the whole of training's code: only who deploys needs it.
-    from airflow_mlops.core.serving.model_archive import put_model
-
-    return put_model(store, model, version)
-
-
-def _image(aws: Aws) -> str:
-    from airflow_mlops.core.aws.image import serving_image
-
-    return serving_image(aws.region)

@@ -18,6 +18,7 @@ from airflow_mlops.core.aws.settings import SageMaker
 from airflow_mlops.core.errors import DeploymentFailed, PlatformError
 from airflow_mlops.core.serving.sagemaker.layout import Slot, variant_of
 from airflow_mlops.core.serving.sagemaker.live import MODEL_VARIABLE, VARIANT_VARIABLE
+from airflow_mlops.core.store import Store
 
 #: Brings a version (None: the fallback rule) into the store as an archive, and returns its key.
 Archive = Callable[[int | None], str]
@@ -33,8 +34,11 @@ class Resources:
     """Makes what an endpoint of one model consists of.
 
     :param settings: of this model.
-    :param store_uri: ``s3://bucket/prefix`` of the store; captures come below it.
-    :param archive: makes a version's ``model.tar.gz``; it is asked for at most once for each version.
+    :param store: on S3: models are read from it, and captures come below it.
+    :param archive: makes a version's ``model.tar.gz``; it is asked for at most once for each version. Without one, the
+        version's blobs with our inference code.
+    :param image: of the containers; without one, SageMaker's XGBoost of the region.
+    :raises PlatformError: if the store is not on S3.
     """
 
     def __init__(
@@ -42,15 +46,16 @@ class Resources:
         aws: Aws,
         settings: SageMaker,
         model: str,
-        store_uri: str,
-        archive: Archive,
-        image: Image,
+        store: Store,
+        archive: Archive | None = None,
+        image: Image | None = None,
     ) -> None:
         self._aws = aws
         self._settings = settings
         self._model = model
-        self._store_uri = store_uri
-        self._archive, self._image = archive, image
+        self._store = store
+        self._store_uri = _on_s3(store)
+        self._archive, self._image = archive or self._put_model, image or self._serving_image
         self._archives: dict[int | None, str] = {}
 
     @property
@@ -94,7 +99,7 @@ class Resources:
         startup = int(min(max(hosting.startup.total_seconds(), _SHORTEST_START), _LONGEST_START))
         return {
             "VariantName": slot.name,
-            "ModelName": self._model_of(slot),
+            "ModelName": self.model_of(slot),
             "InstanceType": hosting.instance_type,
             "InitialInstanceCount": max(hosting.instances, slot.instances),
             "InitialVariantWeight": slot.weight,
@@ -102,28 +107,13 @@ class Resources:
             "ModelDataDownloadTimeoutInSeconds": startup,
         }
 
-    def _model_of(self, slot: Slot) -> str:
-        """The SageMaker model of a variant, which is there."""
-        if slot.version not in self._archives:
-            self._archives[slot.version] = self._archive(slot.version)
-        variant = variant_of(slot.version)
-        environment = {
-            "SAGEMAKER_PROGRAM": "inference.py",
-            "SAGEMAKER_SUBMIT_DIRECTORY": "/opt/ml/model/code",
-            MODEL_VARIABLE: self._model,
-            VARIANT_VARIABLE: variant,
-        }
-        if slot.shadow:
-            environment[SHADOW_VARIABLE] = "1"
-        s3 = self._aws.endpoint_url("s3")
-        if s3 is not None:
-            environment["AWS_ENDPOINT_URL_S3"] = s3
+    def model_of(self, slot: Slot) -> str:
+        """The SageMaker model of a variant, which is there.
+
+        :raises DeploymentFailed: if SageMaker refuses it.
+        """
         content: dict[str, Any] = {
-            "PrimaryContainer": {
-                "Image": self._settings.hosting.image or self._image(),
-                "ModelDataUrl": f"{self._store_uri}/{self._archives[slot.version]}",
-                "Environment": environment,
-            },
+            "PrimaryContainer": self.container_of(slot),
             "ExecutionRoleArn": self.role,
         }
         network = self._settings.network
@@ -136,6 +126,27 @@ class Resources:
         name = names.model_name(self._settings.prefix, self._model, version, _digest(content))
         self._create("create_model", ModelName=name, Tags=self.tags(), **content)
         return name
+
+    def container_of(self, slot: Slot) -> dict[str, Any]:
+        """The container of a variant, whose archive is in the store: ``Image``, ``ModelDataUrl``, ``Environment``."""
+        if slot.version not in self._archives:
+            self._archives[slot.version] = self._archive(slot.version)
+        environment = {
+            "SAGEMAKER_PROGRAM": "inference.py",
+            "SAGEMAKER_SUBMIT_DIRECTORY": "/opt/ml/model/code",
+            MODEL_VARIABLE: self._model,
+            VARIANT_VARIABLE: variant_of(slot.version),
+        }
+        if slot.shadow:
+            environment[SHADOW_VARIABLE] = "1"
+        s3 = self._aws.endpoint_url("s3")
+        if s3 is not None:
+            environment["AWS_ENDPOINT_URL_S3"] = s3
+        return {
+            "Image": self._settings.hosting.image or self._image(),
+            "ModelDataUrl": f"{self._store_uri}/{self._archives[slot.version]}",
+            "Environment": environment,
+        }
 
     def _capture(self) -> dict[str, Any]:
         """Requests and answers of our content types are captured as they are, others in base64."""
@@ -153,6 +164,17 @@ class Resources:
             capture["KmsKeyId"] = self._settings.kms_key
         return capture
 
+    def _put_model(self, version: int | None) -> str:
+        # Brings in the whole of training's code: only who deploys needs it.
+        from airflow_mlops.core.serving.model_archive import put_model
+
+        return put_model(self._store, self._model, version)
+
+    def _serving_image(self) -> str:
+        from airflow_mlops.core.aws.image import serving_image
+
+        return serving_image(self._aws.region)
+
     def _create(self, name: str, **params: Any) -> None:
         """Make something, or find it made."""
         what = params.get("ModelName") or params.get("EndpointConfigName")
@@ -163,3 +185,15 @@ class Resources:
 
 def _digest(content: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def _on_s3(store: Store) -> str:
+    """The store's URI. :raises PlatformError: if SageMaker can't read it."""
+    if not store.uri.startswith("s3://"):
+        raise PlatformError(
+            "SageMaker reads models from S3",
+            given=f"store {store.uri}",
+            expected="s3://bucket/prefix",
+            remedy="set field store of the mlops connection",
+        )
+    return store.uri
