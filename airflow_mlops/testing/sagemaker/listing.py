@@ -55,7 +55,7 @@ def only(record: Record, *names: str) -> Record:
 
 
 def _fits(record: Record, params: dict[str, Any], name: str, status: str) -> bool:
-    if params.get("NameContains", "") not in record[name]:
+    if "NameContains" in params and params["NameContains"] not in record[name]:
         return False
     if status and params.get("StatusEquals", record[status]) != record[status]:
         return False

@@ -11,8 +11,19 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
-#: Java's classes of Unicode characters, which Python's ``re`` does not know; close enough inside ``[]`` and outside.
-_UNICODE = {"L": r"\w", "M": r"\w", "N": r"\d", "Z": r"\s", "P": r"!-/:-@\[-`{-~", "S": r"$+<=>^`|~"}
+#: What Java's regular expressions have and Python's don't, close enough; classes as they stand inside ``[]``.
+_CLASSES = {
+    "L": r"\w",
+    "M": r"\w",
+    "N": r"\d",
+    "Z": r"\s",
+    "P": r"!-/:-@\[-`{-~",
+    "S": r"$+<=>^`|~",
+    "Alnum": "a-zA-Z0-9",
+    "Print": " -~",
+}
+_PAIRS = (r"\uD800\uDC00-\uDBFF\uDFFF", r"\U00010000-\U0010FFFF")
+_END = re.compile(r"\$\{1,\d+\}")
 _KINDS: dict[str, tuple[type, ...]] = {
     "string": (str,),
     "character": (str,),
@@ -108,11 +119,11 @@ def _compiled(pattern: str) -> re.Pattern[str] | None:
     """The pattern; None for the few that only Java understands, which go unchecked."""
 
     def translated(match: re.Match[str]) -> str:
-        inside = _UNICODE[match[1]]
+        inside = _CLASSES[match[1]]
         opened = match.string.count("[", 0, match.start()) > match.string.count("]", 0, match.start())
         return inside if opened else f"[{inside}]"
 
-    text = re.sub(r"\\p\{([LMNPSZ])[a-z]?\}", translated, pattern)
+    text = re.sub(r"\\p\{(\w+?)\}", translated, _END.sub("$", pattern.replace(*_PAIRS)))
     try:
         return re.compile(text, re.DOTALL)
     except re.error:
