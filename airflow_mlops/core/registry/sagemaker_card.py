@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from airflow_mlops.core.aws.call import call
-from airflow_mlops.core.aws.errors import exists_already, is_missing
+from airflow_mlops.core.aws.errors import code, exists_already, is_missing
 from airflow_mlops.core.aws.session import Aws
 from airflow_mlops.core.aws.settings import SageMaker
 from airflow_mlops.core.errors import RegistryError
@@ -38,12 +38,13 @@ def put_card(aws: Aws, settings: SageMaker, model: str, content: str, status: St
             request,
             f"create model card {name}",
             kind=RegistryError,
-            unless=exists_already,
+            unless=lambda error: exists_already(error) or code(error) == "ConflictException",
         )
         if found is not None:
             return
         found = {}
-    changed = {key: value for key, value in wanted.items() if found.get(key) != value}
-    if changed:
-        request = {"ModelCardName": name, **changed}
-        call(client.update_model_card, request, f"update model card {name}", kind=RegistryError)
+    # Content and status can't be changed in one call, as UpdateModelCard says.
+    for key, value in wanted.items():
+        if found.get(key) != value:
+            request = {"ModelCardName": name, key: value}
+            call(client.update_model_card, request, f"update model card {name}", kind=RegistryError)

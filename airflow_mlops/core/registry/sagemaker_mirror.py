@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from airflow_mlops.core.aws.call import call
-from airflow_mlops.core.aws.errors import exists_already, is_missing
+from airflow_mlops.core.aws.errors import exists_already, is_missing, message
 from airflow_mlops.core.aws.session import Aws
 from airflow_mlops.core.aws.settings import SageMaker
 from airflow_mlops.core.errors import RegistryError
@@ -105,7 +105,7 @@ class Mirror:
         known = known or self._create(number)
         if (known.approval, known.reason) == (wanted.approval, wanted.reason):
             return known
-        if self._approve(known, wanted, unless=is_missing) is None:
+        if self._approve(known, wanted, unless=_is_gone) is None:
             # Somebody has deleted it there.
             known = self._create(number, known.attempt + 1)
             self._approve(known, wanted)
@@ -172,3 +172,8 @@ class Mirror:
         content = card_content(shown.version, record, image=shown.image, artifact_url=shown.data_url)
         approved = shown.approval == "Approved"
         put_card(self.aws, self.settings, self.model, content, "Approved" if approved else "PendingReview")
+
+
+def _is_gone(error: Exception) -> bool:
+    """Whether there is no such package (any more)."""
+    return is_missing(error) or "does not exist" in message(error).lower()

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from airflow_mlops.core.aws.call import call
-from airflow_mlops.core.aws.errors import exists_already, is_missing
+from airflow_mlops.core.aws.errors import code, exists_already, explain, is_missing, message
 from airflow_mlops.core.aws.names import job_name
 from airflow_mlops.core.aws.session import Aws
 from airflow_mlops.core.aws.settings import SageMaker
 from airflow_mlops.core.errors import EndpointError
+from airflow_mlops.core.progress import ignore
 from airflow_mlops.core.record import Record
 from airflow_mlops.core.serving.transform_rows import input_prefix, output_prefix
 from airflow_mlops.core.store import Store
+from airflow_mlops.core.training.sagemaker.calls import Call, Steps, take
 
 #: A whole body goes as one request. Their product is at most 100.
 _PAYLOAD_MB, _AT_ONCE = 6, 4
@@ -60,55 +63,73 @@ class BatchTransform:
         """Where the batch lies in the store."""
         return f"sagemaker/transform/{self.model}/{self._name(0)}"
 
-    def start(self, model_name: str) -> TransformState:
+    def start(self, model_name: str, begins: Callable[[str], None] = ignore) -> TransformState:
         """Start the job, or find the one that a try before has started; one that ended badly is followed by another.
 
         :param model_name: of the SageMaker model that predicts.
+        :param begins: is told a name before a job of that name is asked for.
         :raises EndpointError: if SageMaker refuses.
         """
         for number in range(_MOST):
-            request = transform_request(
-                self.settings, self._name(number), model_name, f"{self.store.uri}/{self.prefix}"
-            )
+            job = self._name(number)
+            begins(job)
+            request = transform_request(self.settings, job, model_name, f"{self.store.uri}/{self.prefix}")
             made = call(
                 self.aws.client("sagemaker").create_transform_job,
                 request,
-                f"create transform job {self._name(number)}",
+                f"create transform job {job}",
                 kind=EndpointError,
                 unless=exists_already,
             )
             if made is not None:
-                return TransformState(job=self._name(number), status="InProgress")
-            state = self.describe(self._name(number))
+                return TransformState(job=job, status="InProgress")
+            state = self.describe(job)
             if state.status not in ("Failed", "Stopped", "Stopping"):
                 return state
         raise EndpointError(f"batch predictions of {self.model} failed {_MOST} times", given=state.reason)
 
     def describe(self, job: str) -> TransformState:
         """How the job is. :raises EndpointError: if there is none, or SageMaker can't be asked."""
-        answer = call(
-            self.aws.client("sagemaker").describe_transform_job,
-            {"TransformJobName": job},
-            f"describe transform job {job}",
-            kind=EndpointError,
-        )
-        return state_of(answer or {})
+        return take(self.aws.client, describe(job))
 
-    def stop(self, job: str) -> None:
-        """Stop the job, if it runs. :raises EndpointError: if SageMaker can't be asked."""
-        call(
-            self.aws.client("sagemaker").stop_transform_job,
-            {"TransformJobName": job},
-            f"stop transform job {job}",
-            kind=EndpointError,
-            unless=lambda error: is_missing(error) or "not in progress" in str(error).lower(),
-        )
+    def stop(self, job: str) -> bool:
+        """Ask the job to stop; whether there was one to stop. :raises EndpointError: if SageMaker can't be asked."""
+        return take(self.aws.client, stop(job))
 
     def _name(self, number: int) -> str:
         """The job of this run's ``number``-th try, from 0."""
         return job_name(
             self.settings.prefix, self.model, f"{self.run}\x00transform\x00{number}", self.attempt
         )
+
+
+def describe(job: str) -> Steps[TransformState]:
+    """How a job is. :raises EndpointError: if there is none, or SageMaker can't be asked."""
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        answer = yield Call("sagemaker", "describe_transform_job", {"TransformJobName": job})
+    except (BotoCoreError, ClientError) as error:
+        raise explain(error, f"describe transform job {job}", EndpointError) from error
+    return TransformState(
+        job=answer["TransformJobName"],
+        status=answer["TransformJobStatus"],
+        reason=" ".join(str(answer.get("FailureReason", "")).split()),
+    )
+
+
+def stop(job: str) -> Steps[bool]:
+    """Ask a job to stop; whether there was one to stop. :raises EndpointError: if SageMaker refuses."""
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        yield Call("sagemaker", "stop_transform_job", {"TransformJobName": job})
+    except (BotoCoreError, ClientError) as error:
+        ended = code(error) == "ValidationException" and "status" in message(error).lower()
+        if is_missing(error) or ended:
+            return False
+        raise explain(error, f"stop transform job {job}", EndpointError) from error
+    return True
 
 
 def transform_request(settings: SageMaker, job: str, model_name: str, place: str) -> dict[str, Any]:
@@ -145,15 +166,6 @@ def transform_request(settings: SageMaker, job: str, model_name: str, place: str
         },
         "Tags": [{"Key": name, "Value": value} for name, value in sorted(settings.tags.items())],
     }
-
-
-def state_of(answer: dict[str, Any]) -> TransformState:
-    """The state in what ``DescribeTransformJob`` answers."""
-    return TransformState(
-        job=answer["TransformJobName"],
-        status=answer["TransformJobStatus"],
-        reason=" ".join(str(answer.get("FailureReason", "")).split()),
-    )
 
 
 def require_completed(state: TransformState) -> None:

@@ -63,6 +63,11 @@ def output_prefix(prefix: str) -> str:
     return f"{prefix}/output"
 
 
+def staged(store: Store, prefix: str) -> Staged | None:
+    """The complete requests of a batch, None while they are not."""
+    return read_kept(store, f"{prefix}/staged.json", Staged)
+
+
 def stage(
     store: Store,
     prefix: str,
@@ -78,7 +83,7 @@ def stage(
     :raises RequestError: if a row is none that the model can be called with; names it.
     :raises DataError: if the dataset lacks a column that the model needs.
     """
-    found = read_kept(store, f"{prefix}/staged.json", Staged)
+    found = staged(store, prefix)
     if found is not None:
         return found
     parts = rows = said = 0
@@ -89,7 +94,7 @@ def stage(
         if rows // _SAID > said:
             said = rows // _SAID
             progress(f"{rows} of {dataset.rows} rows are ready")
-    staged = Staged(
+    whole = Staged(
         model=record.model,
         version=number,
         dataset=dataset.name,
@@ -97,10 +102,10 @@ def stage(
         parts=parts,
         rows=rows,
     )
-    return keep_first(store, f"{prefix}/staged.json", staged)
+    return keep_first(store, f"{prefix}/staged.json", whole)
 
 
-def gather(store: Store, prefix: str, staged: Staged) -> Predicted:
+def gather(store: Store, prefix: str, whole: Staged) -> Predicted:
     """See that every row has its answer, and record it.
 
     :raises EndpointError: if answers are missing, or are not what they should be.
@@ -109,18 +114,18 @@ def gather(store: Store, prefix: str, staged: Staged) -> Predicted:
     if kept is not None:
         return kept
     answered = fallback = 0
-    for number in range(staged.parts):
+    for number in range(whole.parts):
         values, by_rule = _answer(store, prefix, number)
         answered += len(values)
         fallback += len(values) if by_rule else 0
-    if answered != staged.rows:
+    if answered != whole.rows:
         raise EndpointError(
-            f"batch predictions of {staged.model} are not complete",
+            f"batch predictions of {whole.model} are not complete",
             given=f"{answered} answers in {store.uri}/{prefix}",
-            expected=f"{staged.rows}",
+            expected=f"{whole.rows}",
             remedy="clear the task: it predicts anew",
         )
-    predicted = Predicted(**staged.model_dump(), fallback_rows=fallback)
+    predicted = Predicted(**whole.model_dump(), fallback_rows=fallback)
     return keep_first(store, f"{prefix}/predicted.json", predicted)
 
 
