@@ -57,7 +57,9 @@ def code_uri(store: Store, lock: str, modules: Iterable[str] = (), *, python: st
     :param python: see :func:`~airflow_mlops.core.aws.requirements.requirements`.
     :raises PlatformError: if the lock has no XGBoost.
     """
-    return f"{store.uri}/{put_archive(store, _FOLDER, _NAME, source(lock, modules, python=python))}"
+    # Features in SQL are computed with DuckDB, and so are joins.
+    members = source(lock, {*modules, "duckdb"}, python=python)
+    return f"{store.uri}/{put_archive(store, _FOLDER, _NAME, members)}"
 
 
 def source(

@@ -1,18 +1,18 @@
 """What our code needs inside SageMaker's XGBoost container, as a ``requirements.txt`` for its pip.
 
-The container (tag 3.0-5, Python 3.10) brings xgboost 3.0.5, pandas 2.2, numpy 2.1, pyarrow 22, boto3 and the Flask
-server that calls ``inference.py``. It runs ``pip install . -r requirements.txt`` before a training and whenever a
+The container (tag 3.0-5, Python 3.10) brings xgboost 3.0.5, pandas 2.2, numpy 2.1, pyarrow 22, PyYAML, boto3 and the
+Flask server that calls ``inference.py``. It runs ``pip install . -r requirements.txt`` before a training and whenever a
 server starts, so what stands here costs minutes of start and can break the container's own server. Hence:
 
-* **Pinned** to the version in the lock is what decides a prediction or a model: ``xgboost``, ``pandas``, ``duckdb``,
-  ``pydantic``, ``msgspec``, ``PyYAML``, and what the feature code imports. XGBoost has to be at least as new as the
-  one that wrote the model. Whether the lock says ``xgboost-cpu`` or ``xgboost``, the container gets ``xgboost``: it
-  is the same module, pip replaces the container's own one cleanly, and NCCL is there already.
+* **Pinned** to the version in the lock is what decides a model or a prediction: ``xgboost``, ``pandas``, ``pydantic``,
+  ``msgspec``, and what the feature code imports, ``duckdb`` for a statement. XGBoost has to be at least as new as the
+  one that wrote the model. Whether the lock says ``xgboost-cpu`` or ``xgboost``, the container gets ``xgboost``: it is
+  the same module, pip replaces the container's own one cleanly, and NCCL, which it asks for, is there already.
 * **At least** a version: ``numpy`` and ``pyarrow``, so that the container keeps its own: its C extensions (scipy,
   numba, mlio) are built beside them, and neither changes a prediction.
-* **Not named**: Flask, gunicorn, boto3 and all that the container's server stands on.
-* What is pinned but does not run on the container's Python becomes ``at least`` as well (duckdb 2 needs Python
-  3.11), with a comment that says so: the container then takes the newest one that runs there.
+* **Not named**: PyYAML, Flask, gunicorn, boto3 and all that the container's server stands on.
+* What is pinned but does not run on the container's Python becomes **at least**, too (duckdb 2 needs Python 3.11), with
+  a comment that says so: the container then takes the newest one that runs there.
 
 No line holds an index or a host: where packages come from is for the container's pip (``PIP_INDEX_URL`` in its
 environment).
@@ -31,9 +31,17 @@ from airflow_mlops.core.errors import PlatformError
 PYTHON = "3.10"
 
 _XGBOOST = ("xgboost-cpu", "xgboost")
-#: Names as in a lock, and the oldest versions that our code works with (those of our own package's metadata).
-_PINNED = {"pandas": "2.2", "duckdb": "1.5", "pydantic": "2.11", "msgspec": "0.19", "pyyaml": "6.0.2"}
-_AT_LEAST = {"numpy": "1.26", "pyarrow": "16"}
+#: Names as in a lock, and the oldest versions that our code works with, as in our own package's metadata.
+_OLDEST = {
+    "pandas": "2.2",
+    "duckdb": "1.5",
+    "pydantic": "2.11",
+    "msgspec": "0.19",
+    "numpy": "1.26",
+    "pyarrow": "16",
+}
+_PINNED = {"pandas", "pydantic", "msgspec"}
+_AT_LEAST = {"numpy", "pyarrow"}
 _LINE = re.compile(r"([a-z0-9][a-z0-9-]*)==(\S+)")
 
 
@@ -42,7 +50,8 @@ def requirements(lock: str, modules: Iterable[str] = (), *, python: str | None =
 
     :param lock: ``name==version`` lines, as :func:`~airflow_mlops.core.training.environment.environment_lock` gives
         them.
-    :param modules: what the feature code imports, e.g. ``scipy``.
+    :param modules: what is imported beside, e.g. by the feature code; modules that no package in the lock brings are
+        left out.
     :param python: of the container; None, for an image of one's own, pins whatever is to be pinned.
     :raises PlatformError: if the lock has no XGBoost.
     """
@@ -54,19 +63,21 @@ def requirements(lock: str, modules: Iterable[str] = (), *, python: str | None =
             remedy="pip install 'airflow-mlops[xgboost]' where the task runs, and train again",
         )
     lines = [f"xgboost=={xgboost}"]
-    extra = {name: "" for name in _distributions(modules) if name in locked and name not in _XGBOOST}
-    for name, oldest in sorted({**extra, **_PINNED}.items()):
-        if name in locked and name not in _AT_LEAST:
-            lines += _pinned(name, locked[name], oldest, python)
-    lines += [f"{name}>={oldest}" for name, oldest in sorted(_AT_LEAST.items())]
+    for name in sorted((_distributions(modules) | _PINNED) - {*_XGBOOST, *_AT_LEAST}):
+        if name in locked:
+            lines += _pinned(name, locked[name], python)
+    lines += [f"{name}>={_OLDEST[name]}" for name in sorted(_AT_LEAST)]
     return "\n".join(lines) + "\n"
 
 
-def _pinned(name: str, version: str, oldest: str, python: str | None) -> list[str]:
+def _pinned(name: str, version: str, python: str | None) -> list[str]:
     needs = _requires_python(name, version)
     if python is None or not needs or _runs_on(python, needs):
         return [f"{name}=={version}"]
-    return [f"# {name} {version} needs Python {needs}", f"{name}>={oldest}" if oldest else name]
+    return [
+        f"# {name} {version} needs Python {needs}",
+        f"{name}>={_OLDEST[name]}" if name in _OLDEST else name,
+    ]
 
 
 def _requires_python(name: str, version: str) -> str:

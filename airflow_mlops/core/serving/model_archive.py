@@ -16,7 +16,7 @@ from airflow_mlops.core.registry.versions import Registry
 from airflow_mlops.core.serving.packed import FILE, STORE, PackedVersion
 from airflow_mlops.core.store import Store
 from airflow_mlops.core.store.blobs import blob_key, get_bytes
-from airflow_mlops.core.training.artifact import TrainedModel
+from airflow_mlops.core.training.artifact import FeatureCode, TrainedModel
 from airflow_mlops.core.training.features import imports_of, stored_source
 
 _NAME = "model.tar.gz"
@@ -44,10 +44,14 @@ def _members(store: Store, version: ModelVersion, number: int | None, python: st
         blobs = [Member(f"{STORE}/.aside/.keep")]
         blobs += [Member(f"{STORE}/{blob_key(sha256)}", blob=sha256) for sha256 in _blobs(trained)]
         if trained.code is not None:
-            modules = imports_of(stored_source(store, trained.code))
+            modules = _modules(store, trained.code)
     about = PackedVersion.of(version, number).to_bytes()
     code = source(lock, modules, python=python, below="code/")
     return [Member(FILE, about), *blobs, *code]
+
+
+def _modules(store: Store, code: FeatureCode) -> set[str]:
+    return {"duckdb"} if code.language == "sql" else imports_of(stored_source(store, code))
 
 
 def _blobs(trained: TrainedModel) -> set[str]:
