@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_mlops.core.errors import GateFailed, SpecError
 from airflow_mlops.operators.base import MlopsOperator, Work
 from airflow_mlops.operators.data import load_dataset
+from airflow_mlops.operators.mirroring import mirror
 from airflow_mlops.operators.training_job import TrainingJobOperator
 
 if TYPE_CHECKING:
@@ -165,6 +166,7 @@ class RegisterOperator(MlopsOperator):
         )
         self.declare(lambda: register_lineage(version, number, record, work.store.uri))
         self.progress(f"{work.spec.name} version {number} is registered")
+        mirror(self, work, number)
         return {"model": work.spec.name, "version": number}
 
 

@@ -18,6 +18,7 @@ from airflow_mlops.core.errors import (
 )
 from airflow_mlops.links.endpoint import EndpointLink
 from airflow_mlops.operators.base import REFUSAL, TRANSIENT, MlopsOperator, Work
+from airflow_mlops.operators.mirroring import mirror
 from airflow_mlops.operators.model import reference
 from airflow_mlops.operators.waiting import HeldBackOperator
 
@@ -185,6 +186,7 @@ class PromoteOperator(HeldBackOperator, TrafficOperator):
         verdicts = [recall(work.store, reference(one, "verdict"), Verdict) for one in given]
         served = work.conductor().promote(version, verdicts)
         self.serves(work, context, served, f"version {version} is promoted")
+        mirror(self, work, version)
         return {"model": work.spec.name, "version": version, "entry": served.number}
 
 
@@ -234,6 +236,8 @@ class ConcludeReleaseOperator(TrafficOperator):
             raise
         result["champion"] = served.champion
         self.serves(work, context, served, _closing_line(result))
+        if version is not None:
+            mirror(self, work, version, refused=None if promoted else str(refusal["reason"]))
         return result
 
 
@@ -264,6 +268,7 @@ class RollbackOperator(TrafficOperator):
             why=self.reason or "asked for",
         )
         self.serves(work, context, served)
+        mirror(self, work, served.champion)
         return {
             "model": work.spec.name,
             "champion": served.champion,

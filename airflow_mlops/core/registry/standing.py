@@ -67,8 +67,8 @@ def _after(entry: Deployment, before: Deployment | None, version: int) -> Standi
         return Standing(approval="Approved", reason=entry.why)
     if served and not serves and entry.action != "promote":
         return Standing(approval="Rejected", reason=entry.why)
-    if entry.challenger == version and not in_place:
-        return PENDING
+    if entry.challenger == version:
+        return Standing(approval="PendingManualApproval", reason=entry.why)
     if in_place and entry.challenger != version and not serves:
         ended = entry.why if entry.challenger is None else "its place in the traffic ended undecided"
         return Standing(approval="Rejected", reason=ended)

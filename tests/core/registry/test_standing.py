@@ -17,6 +17,10 @@ def of(store: Store, version: int) -> Standing:
     return standing((entry for _, entry in DeploymentLog(store, MODEL).log.entries()), version)
 
 
+def pending(reason: str) -> Standing:
+    return Standing(approval="PendingManualApproval", reason=reason)
+
+
 def approved(reason: str) -> Standing:
     return Standing(approval="Approved", reason=reason)
 
@@ -32,9 +36,9 @@ def test_a_release_from_registration_to_promotion(store: Store) -> None:
     log.promote(1, who="ann", why="first version", run="r1")
     assert of(store, 1) == approved("first version")
     log.challenge(2, weight=0.0, lease=HOUR, who="ann", why="shadow", run="r2")
-    assert of(store, 2) == PENDING
+    assert of(store, 2) == pending("shadow")
     log.challenge(2, weight=0.2, lease=HOUR, who="ann", why="canary", run="r2")
-    assert of(store, 2) == PENDING
+    assert of(store, 2) == pending("canary")
     log.promote(2, who="ann", why="proved", run="r2")
     assert (of(store, 1), of(store, 2)) == (approved("first version"), approved("proved"))
 
@@ -48,7 +52,7 @@ def test_a_challenger_that_is_taken_out_is_rejected_with_the_reason(store: Store
     assert of(store, 2) == rejected("error_rate 0.09 is above 0.01")
     assert of(store, 1) == approved("first version")
     log.challenge(2, weight=0.2, lease=HOUR, who="ann", why="once more", run="r3")
-    assert of(store, 2) == PENDING
+    assert of(store, 2) == pending("once more")
 
 
 def test_another_challenger_in_an_expired_place(store: Store, advance: Advance) -> None:
@@ -59,7 +63,7 @@ def test_another_challenger_in_an_expired_place(store: Store, advance: Advance) 
     advance(2 * HOUR)
     log.challenge(3, weight=0.2, lease=HOUR, who="ann", why="canary", run="r3")
     assert of(store, 2) == rejected("its place in the traffic ended undecided")
-    assert of(store, 3) == PENDING
+    assert of(store, 3) == pending("canary")
 
 
 def test_rollbacks_and_the_fallback_rule(store: Store) -> None:
