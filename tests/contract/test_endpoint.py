@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -16,14 +17,17 @@ import pytest
 
 from airflow_mlops.core.errors import DeploymentFailed, EndpointError
 from airflow_mlops.core.record import utc_now
-from airflow_mlops.core.registry.deployments import Action, Desired
+from airflow_mlops.core.registry.deployments import Action, DeploymentLog, Desired
 from airflow_mlops.core.serving.base import Endpoint
 from airflow_mlops.core.serving.capture import CaptureRecord
 from airflow_mlops.core.serving.local import LocalEndpoint
+from airflow_mlops.core.serving.sagemaker.teardown import Cleaner
 from airflow_mlops.core.store import Store
 from airflow_mlops.core.store.folder import FolderStore
 from airflow_mlops.spec import Serving
+from tests.core.aws.world import World, simulated
 from tests.core.serving import fakes
+from tests.core.serving.sagemaker import script_mode
 from tests.waiting import PATIENCE, wait_until
 
 HOUR = timedelta(hours=1)
@@ -38,6 +42,10 @@ class Harness:
     :param captures_after: seconds within which an answer can be read back.
     :param pass_time: makes the endpoint believe that so much time has gone by.
     :param key: request column that assigns a request.
+    :param sticky: whether one key stays with one variant; without it each request is assigned anew.
+    :param failover: whether the champion answers where the challenger fails.
+    :param ends_leases: whether the endpoint ends them by itself; without it the next reconcile does.
+    :param resolution: what the time of a capture is rounded down to.
     """
 
     endpoint: Endpoint
@@ -50,6 +58,10 @@ class Harness:
     good: tuple[int, int] = (1, 2)
     failing: int = fakes.FAILING
     unloadable: int = fakes.UNLOADABLE
+    sticky: bool = True
+    failover: bool = True
+    ends_leases: bool = True
+    resolution: timedelta = timedelta(0)
 
     def deploy(
         self, action: Action, champion: int | None, challenger: int | None = None, **how: Any
@@ -71,8 +83,15 @@ class Harness:
         return found
 
 
+@pytest.fixture(scope="module")
+def world() -> Iterator[World]:
+    """One simulator of SageMaker for all tests; each has its own store and endpoint there."""
+    with simulated() as world:
+        yield world
+
+
 @contextmanager
-def local(folder: Path) -> Iterator[Harness]:
+def local(folder: Path, request: pytest.FixtureRequest) -> Iterator[Harness]:
     store = FolderStore(folder / "store")
     source = fakes.FakeSource(Serving(key=("id",)))
     with (
@@ -84,12 +103,38 @@ def local(folder: Path) -> Iterator[Harness]:
         yield Harness(endpoint, store, fakes.ROW, "id", fakes.answer_of, PATIENCE, clock.move)
 
 
-HARNESSES: dict[str, Callable[[Path], AbstractContextManager[Harness]]] = {"local": local}
+@contextmanager
+def sagemaker(folder: Path, request: pytest.FixtureRequest) -> Iterator[Harness]:
+    """See ``docs/how-to/sagemaker-endpoint.md`` for what is promised less."""
+    world: World = request.getfixturevalue("world")
+    prefix = f"t{uuid.uuid4().hex[:8]}"
+    store = script_mode.store_of(world, prefix)
+    settings = script_mode.settings(prefix=prefix)
+    yield Harness(
+        script_mode.endpoint_of(world, store, settings),
+        store,
+        fakes.ROW,
+        "id",
+        fakes.answer_of,
+        PATIENCE,
+        world.sagemaker.advance,
+        sticky=False,
+        failover=False,
+        ends_leases=False,
+        resolution=timedelta(seconds=1),
+    )
+    Cleaner(world.aws, settings, fakes.MODEL).teardown()
+
+
+HARNESSES: dict[str, Callable[[Path, pytest.FixtureRequest], AbstractContextManager[Harness]]] = {
+    "local": local,
+    "sagemaker": sagemaker,
+}
 
 
 @pytest.fixture(params=HARNESSES)
 def harness(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Harness]:
-    with HARNESSES[request.param](tmp_path) as harness:
+    with HARNESSES[request.param](tmp_path, request) as harness:
         harness.deploy("promote", harness.good[0])
         yield harness
 
@@ -140,8 +185,8 @@ def test_answers_are_captured(harness: Harness) -> None:
         assert (record.variant, record.role, record.status) == (f"v{harness.good[0]}", "champion", 200)
         assert record.deployment == harness.endpoint.describe().number
         assert record.latency_ms > 0
-        assert since <= record.at <= utc_now()
-    assert list(harness.endpoint.captures(utc_now() + timedelta(seconds=1))) == []
+        assert since - harness.resolution <= record.at <= utc_now()
+    assert list(harness.endpoint.captures(utc_now() + timedelta(seconds=1) + harness.resolution)) == []
 
 
 def test_split_is_near_its_weight_and_keys_stick(harness: Harness) -> None:
@@ -150,11 +195,11 @@ def test_split_is_near_its_weight_and_keys_stick(harness: Harness) -> None:
     for weight in (0.2, 0.5):
         harness.deploy("canary", one, two, weight=weight)
         variants = {key: harness.endpoint.invoke(harness.rows(key)).variant for key in range(300)}
-        for key in range(0, 300, 10):
+        for key in range(0, 300, 10) if harness.sticky else ():
             assert harness.endpoint.invoke(harness.rows(key)).variant == variants[key]
         took[weight] = {key for key, variant in variants.items() if variant == f"v{two}"}
         assert abs(len(took[weight]) / 300 - weight) < 0.12  # four standard deviations
-    assert took[0.2] < took[0.5]
+    assert took[0.2] < took[0.5] or not harness.sticky
 
 
 def test_target_variant_overrides_the_split(harness: Harness) -> None:
@@ -179,10 +224,18 @@ def test_failing_challenger_costs_no_caller_an_answer(harness: Harness) -> None:
     one = harness.good[0]
     harness.deploy("canary", one, harness.failing, weight=0.99999)
     since = utc_now()
-    assert harness.endpoint.invoke(harness.rows(1)).variant == f"v{one}"
-    found = {record.variant: record for record in harness.captured(since, 2)}
+    if harness.failover:
+        assert harness.endpoint.invoke(harness.rows(1)).variant == f"v{one}"
+        found = {record.variant: record for record in harness.captured(since, 2)}
+        assert found[f"v{one}"].status == 200
+    else:
+        with pytest.raises(EndpointError, match="model is broken"):
+            harness.endpoint.invoke(harness.rows(1))
+        # It is counted, at least: some minutes later the judge hears of it.
+        harness.pass_time(timedelta(minutes=10))
+        found = {record.variant: record for record in harness.captured(since, 1)}
     assert found[f"v{harness.failing}"].status == 500
-    assert found[f"v{one}"].status == 200
+    assert found[f"v{harness.failing}"].role == "challenger"
 
 
 def test_unloadable_challenger_is_said_and_the_champion_serves(harness: Harness) -> None:
@@ -199,6 +252,9 @@ def test_lease_that_ends_leaves_the_champion_alone(harness: Harness) -> None:
     harness.deploy("canary", one, two, weight=0.99999, lease=HOUR)
     assert harness.endpoint.invoke(harness.rows(1)).variant == f"v{two}"
     harness.pass_time(HOUR)
+    if not harness.ends_leases:
+        over = DeploymentLog(harness.store, fakes.MODEL).desired(utc_now() + HOUR)
+        harness.endpoint.reconcile(over, fakes.SOON)
     assert harness.endpoint.invoke(harness.rows(1)).variant == f"v{one}"
     assert harness.endpoint.describe().mode == "champion"
 

@@ -49,7 +49,7 @@ class Calls:
             accepted = self._call("create_endpoint", EndpointConfigName=config, Tags=tags)
         else:
             self._free(step, live)
-            more = self._guard() if step.guarded else {}
+            more = self._guard(config) if step.guarded else {}
             accepted = self._call("update_endpoint", EndpointConfigName=config, **more)
         return config if accepted else None
 
@@ -73,17 +73,17 @@ class Calls:
             slot.name for slot in slots if slot.name not in stay or slot.machine not in ("", machine)
         )
 
-    def _guard(self) -> dict[str, Any]:
-        return {"DeploymentConfig": deployment_config(self._settings.hosting, self._alarms.put())}
+    def _guard(self, config: str) -> dict[str, Any]:
+        return {"DeploymentConfig": deployment_config(self._settings.hosting, self._alarms.put(config))}
 
     def _call(self, name: str, **params: Any) -> bool:
         """Whether it was accepted; not, if it is being changed, is there already, or is not there (yet)."""
         method = getattr(self._aws.client("sagemaker"), name)
         request = {"EndpointName": self._name, **params}
         action = f"{name.replace('_', ' ')} {self._name}"
-        return call(method, request, action, kind=DeploymentFailed, unless=_is_not_the_time) is not None
+        return call(method, request, action, kind=DeploymentFailed, unless=is_not_the_time) is not None
 
 
-def _is_not_the_time(error: Exception) -> bool:
+def is_not_the_time(error: Exception) -> bool:
     """Whether the endpoint is changing, is there already, or is not to be seen yet: look again."""
     return exists_already(error) or is_missing(error) or "in-progress" in message(error).lower()

@@ -5,6 +5,7 @@ Every call may be repeated: what is gone already is fine.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -15,14 +16,17 @@ from airflow_mlops.core.aws.call import call
 from airflow_mlops.core.aws.errors import is_missing
 from airflow_mlops.core.aws.session import Aws
 from airflow_mlops.core.aws.settings import SageMaker
+from airflow_mlops.core.errors import DeploymentPending
 from airflow_mlops.core.record import utc_now
 from airflow_mlops.core.serving.sagemaker.alarms import alarm_names
+from airflow_mlops.core.serving.sagemaker.calls import is_not_the_time
 from airflow_mlops.core.serving.sagemaker.layout import version_of
 from airflow_mlops.core.serving.sagemaker.live import MODEL_VARIABLE, VARIANT_VARIABLE
 from airflow_mlops.core.serving.sagemaker.scaling import Autoscaling
 
 #: Younger ones may be about to be used by a change that has just begun.
 GRACE = timedelta(hours=1)
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 10.0
 
 
 @dataclass(frozen=True)
@@ -48,16 +52,19 @@ class Cleaner:
         self._now = now
         self._name = names.endpoint_name(settings.prefix, model)
 
-    def teardown(self) -> Unused:
+    def teardown(self, timeout: timedelta | None = None) -> Unused:
         """Delete the endpoint, its autoscaling and alarms, and all its configurations and models.
 
         The store keeps everything: versions, captures, logs. The next reconcile makes the endpoint anew.
 
+        :param timeout: how long to wait for a change in progress, which SageMaker wants to end first; without one, as
+            long as a change may take.
         :returns: what was deleted beside the endpoint.
+        :raises DeploymentPending: if it is still changing at the timeout; nothing but autoscaling is gone then.
         :raises PlatformError: if AWS refuses.
         """
         self._forget_scaling()
-        self._call("sagemaker", "delete_endpoint", EndpointName=self._name)
+        self._delete(self._settings.hosting.slowest_change if timeout is None else timeout)
         self._call("cloudwatch", "delete_alarms", AlarmNames=list(alarm_names(self._name)))
         all_of_it = Unused(tuple(self._configurations()), tuple(self._models(frozenset(), timedelta(0))))
         self.remove(all_of_it)
@@ -81,6 +88,25 @@ class Cleaner:
             self._call("sagemaker", "delete_endpoint_config", EndpointConfigName=name)
         for name in unused.models:
             self._call("sagemaker", "delete_model", ModelName=name)
+
+    def _delete(self, timeout: timedelta) -> None:
+        """Delete the endpoint as soon as SageMaker lets it go."""
+        deadline = time.monotonic() + timeout.total_seconds()
+        method = self._aws.client("sagemaker").delete_endpoint
+        request, action = {"EndpointName": self._name}, f"delete endpoint {self._name}"
+        pause = _FIRST_PAUSE
+        while call(method, request, action, unless=is_not_the_time) is None:
+            status = self._call("sagemaker", "describe_endpoint", EndpointName=self._name).get(
+                "EndpointStatus"
+            )
+            if status in (None, "Deleting"):
+                return
+            if time.monotonic() >= deadline:
+                raise DeploymentPending(
+                    f"endpoint {self._name} is {status}", expected="that it can be deleted"
+                )
+            time.sleep(pause)
+            pause = min(pause * 2, _LONGEST_PAUSE)
 
     def _live(self) -> set[str]:
         """The configurations that serve, or are being brought in."""
