@@ -15,7 +15,7 @@ from airflow_mlops.operators.base import Work
 from airflow_mlops.operators.data import DatasetOperator, load_dataset
 
 if TYPE_CHECKING:
-    from airflow.sdk import Context
+    from airflow.sdk import BaseOperator, Context
 
     from airflow_mlops.core.data.version import DatasetVersion
     from airflow_mlops.core.training.artifact import TrainedModel
@@ -60,7 +60,7 @@ class TrainingJobOperator(DatasetOperator):
         def begins(name: str) -> None:
             self._asked = (training, name)
 
-        task = _task(self, work, context)
+        task = job_task(self, work, context)
         job = training.start(work.spec, version, task, progress=self.progress, begins=begins)
         if address := training.link(job):
             context["ti"].xcom_push(key=TrainingJobLink.key, value=address)
@@ -149,7 +149,7 @@ class TrainingJobOperator(DatasetOperator):
         return self.trained(work, version, trained, {"job": job, "billable_seconds": billed})
 
 
-def _task(operator: TrainingJobOperator, work: Work, context: Context) -> JobTask:
+def job_task(operator: BaseOperator, work: Work, context: Context) -> JobTask:
     """Who asks for the job: the same for every try of a task until a person clears it.
 
     Airflow raises ``max_tries`` by the tries that were used up when a task is cleared, and only then.

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING, Any
 
-from airflow_mlops.core.errors import EndpointError, RegistryError
+from airflow_mlops.core.errors import EndpointError, MlopsError, RegistryError
 from airflow_mlops.operators.base import Work
 from airflow_mlops.operators.data import DatasetOperator, load_dataset
 from airflow_mlops.operators.rollout import number_of
+from airflow_mlops.operators.training_job import job_task
 
 if TYPE_CHECKING:
-    from airflow.sdk import Context
+    from airflow.sdk import BaseOperator, Context
 
     from airflow_mlops.core.serving.sagemaker_transform import BatchTransform, TransformState
     from airflow_mlops.core.serving.transform_rows import Staged
+
+#: Seconds that a killed task waits for SageMaker to take the order to stop.
+_STOP = 20.0
 
 
 class BatchTransformOperator(DatasetOperator):
@@ -41,7 +46,7 @@ class BatchTransformOperator(DatasetOperator):
         """Stage the rows, and start the job or find it."""
         from airflow_mlops.core.serving.sagemaker.version_model import ensure_model
 
-        batch = self._batch = batch_of(work, context)
+        batch = self._batch = batch_of(self, work, context)
         staged = self._stage(work, batch)
         name = ensure_model(batch.aws, batch.settings, work.store, work.spec.name, staged.version)
         state = batch.start(name, begins=self._begins)
@@ -53,9 +58,18 @@ class BatchTransformOperator(DatasetOperator):
         return self.guarded(lambda: self._resumed(self.prepare(context), context, event), context)
 
     def on_kill(self) -> None:
-        """Stop the job."""
+        """Stop the job; called in a signal handler, so in a thread: whatever was interrupted may hold a lock."""
         if self._batch is not None and self._job is not None:
-            self._batch.stop(self._job)
+            thread = threading.Thread(target=self._stop, args=(self._batch, self._job), daemon=True)
+            thread.start()
+            thread.join(_STOP)
+
+    def _stop(self, batch: BatchTransform, job: str) -> None:
+        try:
+            if batch.stop(job):
+                self.progress(f"transform job {job} is asked to stop")
+        except MlopsError as error:
+            self.log.error("%s", error)
 
     def _begins(self, job: str) -> None:
         self._job = job
@@ -86,7 +100,7 @@ class BatchTransformOperator(DatasetOperator):
 
         if event["status"] != "ended":
             raise EndpointError(event["message"])
-        batch = batch_of(work, context)
+        batch = batch_of(self, work, context)
         found = staged(work.store, batch.prefix)
         if found is None:
             raise EndpointError(f"the rows of transform job {event['job']} are gone", remedy="clear the task")
@@ -113,18 +127,17 @@ class BatchTransformOperator(DatasetOperator):
         return {"prefix": batch.prefix, "version": done.version, "rows": done.rows}
 
 
-def batch_of(work: Work, context: Context) -> BatchTransform:
-    """The batch of this task. :raises PlatformError: if the platform is not on AWS."""
+def batch_of(operator: BaseOperator, work: Work, context: Context) -> BatchTransform:
+    """The batch of a task. :raises PlatformError: if the platform is not on AWS."""
     from airflow_mlops.core.serving.sagemaker_transform import BatchTransform
 
     aws, settings = work.platform.require_aws()
-    ti = context["ti"]
+    task = job_task(operator, work, context)
     return BatchTransform(
         aws=aws,
         settings=settings.of_model(work.spec.name),
         store=work.store,
         model=work.spec.name,
-        run=f"{work.run}/{ti.task_id}/{ti.map_index}",
-        # A retry finds its job; a task that a person cleared begins anew.
-        attempt=ti.max_tries - (ti.task.retries or 0),
+        run=task.run,
+        attempt=task.attempt,
     )
