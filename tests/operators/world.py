@@ -18,11 +18,13 @@ class Run:
     """One run of a DAG: the XComs of its tasks, as plain JSON.
 
     :ivar user: who triggered it, None for a schedule.
+    :ivar max_tries: of its tasks, as Airflow raises it when a person clears one.
     """
 
     run_id: str = "r1"
     dag_id: str = "orders.release"
     user: str | None = "ann"
+    max_tries: int = 0
     xcoms: dict[tuple[str, str], Any] = field(default_factory=dict)
     events: dict[Any, Any] = field(default_factory=dict)
 
@@ -70,6 +72,11 @@ class TaskInstance:
 
     run: Run
     task_id: str
+    map_index: int = -1
+
+    @property
+    def max_tries(self) -> int:
+        return self.run.max_tries
 
     def xcom_push(self, key: str, value: Any) -> None:
         self.run.xcoms[self.task_id, key] = json.loads(json.dumps(value, allow_nan=False))
