@@ -16,6 +16,8 @@ from tests.servers.s3 import S3Server
 _COMMANDS = ("radosgw", "radosgw-admin", "ceph-mon", "ceph-osd", "ceph", "ceph-authtool", "monmaptool")
 _REMEDY = "apt-get install -y --no-install-recommends radosgw ceph-mon ceph-osd ceph-common ceph-base"
 _CAPS = ("--cap", "mon", "allow *", "--cap", "osd", "allow *", "--cap", "mgr", "allow *")
+#: A key for SSE-KMS that the server knows.
+KMS_KEY = "alias/models"
 _CONF = """
 [global]
 fsid = {fsid}
@@ -56,6 +58,9 @@ osd_class_default_list = *
 [client.rgw]
 rgw_frontends = beast endpoint=127.0.0.1:{port} tcp_nodelay=1
 rgw_data = {folder}/rgw
+rgw_crypt_require_ssl = false
+rgw_crypt_s3_kms_backend = testing
+rgw_crypt_s3_kms_encryption_keys = {kms_key}=YmluCmJvb3N0CmJvb3N0LWJ1aWxkCmNlcGguY29uZgo=
 """
 
 
@@ -89,7 +94,9 @@ def _prepare(folder: Path, port: int) -> list[str]:
     fsid, mon_port = str(uuid.uuid4()), free_port()
     for part in ("mon", "osd", "rgw"):
         (folder / part).mkdir()
-    (folder / "ceph.conf").write_text(_CONF.format(fsid=fsid, mon_port=mon_port, folder=folder, port=port))
+    (folder / "ceph.conf").write_text(
+        _CONF.format(kms_key=KMS_KEY, fsid=fsid, mon_port=mon_port, folder=folder, port=port)
+    )
     keyring = str(folder / "keyring")
     _run(
         "monmaptool",

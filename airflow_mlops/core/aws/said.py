@@ -37,7 +37,8 @@ def status(error: Exception) -> int:
 
 def message(error: Exception) -> str:
     """What the service said, on one line and without secrets."""
-    return told(str(part(error, "Error").get("Message") or error))
+    said = part(error, "Error").get("Message")
+    return told(str(said or ("it says no more" if code(error) else error)))
 
 
 def told(text: str) -> str:

@@ -158,7 +158,7 @@ _WORDING: tuple[tuple[str, Callable[[re.Match[str]], Cause]], ...] = (
     (r"the region '(?P<wrong>[\w-]+)' is wrong; expecting '(?P<right>[\w-]+)'", _region),
     (r"signature (?:expired|not yet current)", _always(CLOCK)),
     (r"(?P<key>arn:aws[\w-]*:kms:\S+) is (?P<state>disabled|pending deletion|pending import)", _key),
-    (r"Invalid keyId|key '?arn:aws[\w-]*:kms:[^\s']+'? (?:is not found|does not exist)", _always(NO_KEY)),
+    (r"Invalid keyId|Failed to retrieve the actual key|key '?arn:aws[\w-]*:kms:[^\s']+'? (?:is not found|does not exist)", _always(NO_KEY)),
     (r"the ciphertext refers to a customer master key that does not exist", _always(_KEY_OF_OBJECT)),
     (r"cannot update in-progress (?P<kind>[a-z ]+?) \"", _changing),
     (r"cannot create already existing|already exists|names must be unique", _always(_TAKEN)),

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from airflow_mlops.core.aws.foreign import foreign
 from airflow_mlops.core.aws.s3_options import S3Options
 from airflow_mlops.core.data.glob import check_path, fixed_prefix, path_matches
 from airflow_mlops.core.data.object_versions import (
@@ -172,7 +173,8 @@ class S3Root:
     def _reading(self, what: str) -> Iterator[None]:
         from botocore.exceptions import BotoCoreError, ClientError
 
-        from airflow_mlops.core.aws.said import code, status
+        from airflow_mlops.core.aws.said import code, message, status
+        from airflow_mlops.core.aws.wording import by_text
         from airflow_mlops.core.store.s3_errors import explain, is_missing
 
         try:
@@ -180,6 +182,8 @@ class S3Root:
         except (BotoCoreError, ClientError) as error:
             if is_missing(error):
                 raise DataMissing(f"{what} is missing in {self.uri}") from None
-            told = explain(error, f"read {what}", self.uri)
-            remedy = _PERMISSIONS if status(error) == 403 and code(error) in _DENIED else told.remedy
+            cause = foreign(error, self._client, self._bucket, self._requests) or by_text(message(error))
+            told = explain(error, f"read {what}", self.uri, cause)
+            denied = cause is None and status(error) == 403 and code(error) in _DENIED
+            remedy = _PERMISSIONS if denied else told.remedy
             raise DataError(told.problem, given=told.given, remedy=remedy) from None

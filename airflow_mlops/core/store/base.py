@@ -78,6 +78,15 @@ class Store(Protocol):
         ...
 
 
+@runtime_checkable
+class Folders(Protocol):
+    """What a store may have besides: the names in a folder without a listing of what lies below them."""
+
+    def folders(self, prefix: str) -> Iterator[str]:
+        """Names of the folders right below ``prefix``, which ends with a slash, in their order."""
+        ...
+
+
 def is_key(text: str) -> bool:
     """Whether ``text`` is a safe relative key."""
     return len(text) <= _KEY_BYTES and _KEY.fullmatch(text) is not None

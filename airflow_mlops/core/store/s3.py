@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from airflow_mlops.core.aws.environment import EnvironmentAws
+from airflow_mlops.core.aws.foreign import foreign
 from airflow_mlops.core.aws.s3_options import S3Options
 from airflow_mlops.core.aws.said import status
 from airflow_mlops.core.errors import KeyExists, KeyMissing, StoreError
@@ -82,6 +83,17 @@ class S3Store:
         if start_after:
             wanted["StartAfter"] = self._prefix + start_after
         return self._list(wanted)
+
+    def folders(self, prefix: str) -> Iterator[str]:
+        """See :meth:`Folders.folders`. One call for each thousand of them."""
+        whole = self._prefix + check_prefix(prefix)
+        wanted = {"Bucket": self._bucket, "Prefix": whole, "Delimiter": "/", **self._requests.object}
+        with self._explained(f"list {whole}"):
+            for page in self._client.get_paginator("list_objects_v2").paginate(**wanted):
+                for found in page.get("CommonPrefixes", ()):
+                    name = found["Prefix"][len(whole) : -1]
+                    if is_key(name):
+                        yield name
 
     def upload(self, path: Path, key: str, sha256: str) -> None:
         """See :meth:`Store.upload`.
@@ -175,7 +187,7 @@ class S3Store:
                 return
             except (BotoCoreError, ClientError) as error:
                 if not s3_errors.lost_race(error):
-                    raise s3_errors.explain(error, f"write {key}", self.uri) from error
+                    raise self._told(error, f"write {key}") from error
                 if status(error) == 412 and not s3_errors.sent_twice(error):
                     raise self._taken(key) from None
             writer = self._writer_of(key)
@@ -199,7 +211,7 @@ class S3Store:
         except (BotoCoreError, ClientError) as error:
             if s3_errors.is_missing(error):
                 return None
-            raise s3_errors.explain(error, f"look up {key}", self.uri) from error
+            raise self._told(error, f"look up {key}") from error
         return str(found.get("Metadata", {}).get(_WRITER, ""))
 
     def _stream(self, key: str) -> Generator[bytes, None, None]:
@@ -250,7 +262,11 @@ class S3Store:
         try:
             yield
         except (BotoCoreError, ClientError) as error:
-            raise s3_errors.explain(error, action, self.uri) from error
+            raise self._told(error, action) from error
+
+    def _told(self, error: Exception, action: str) -> StoreError:
+        cause = foreign(error, self._client, self._bucket, self._requests)
+        return s3_errors.explain(error, action, self.uri, cause)
 
 
 def _pause(again: int) -> None:
