@@ -40,18 +40,24 @@ def download(s3: Any, uri: str, target: Path) -> None:
         raise DataError(f"Data download failed: {uri}: {error}") from error
 
 
+def name_below(uri: str, key: str) -> str:
+    """The name of an object relative to a prefix, which may be a folder, the key itself, or a part of its name."""
+    prefix = split_uri(uri)[1]
+    folder = prefix if prefix.endswith("/") or not prefix else prefix + "/"
+    base = folder if key.startswith(folder) else prefix[: prefix.rfind("/") + 1]
+    return key[len(base) :]
+
+
 def download_below(s3: Any, uri: str, folder: Path, keys: list[str] | None = None) -> list[Path]:
     """All objects below a prefix into a folder, by their names below it; a prefix that is a key gives one file.
 
     :param keys: only these.
     """
-    bucket, prefix = split_uri(uri)
+    bucket = split_uri(uri)[0]
     folder.mkdir(parents=True, exist_ok=True)
-    as_folder = prefix if prefix.endswith("/") or not prefix else prefix + "/"
     made = []
     for key in keys if keys is not None else list(keys_below(s3, uri)):
-        base = as_folder if key.startswith(as_folder) else prefix[: prefix.rfind("/") + 1]
-        name = key[len(base) :]
+        name = name_below(uri, key)
         if name and not name.endswith("/"):
             made.append(_inside(folder, name))
             download(s3, f"s3://{bucket}/{key}", made[-1])

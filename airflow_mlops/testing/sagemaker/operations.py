@@ -15,6 +15,7 @@ from airflow_mlops.testing.sagemaker import (  # noqa: F401 - they register thei
     packages,
     tags,
     training,
+    transform,
 )
 from airflow_mlops.testing.sagemaker.router import Router
 from airflow_mlops.testing.sagemaker.server import Runtime

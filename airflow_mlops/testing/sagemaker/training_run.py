@@ -7,15 +7,14 @@ https://docs.aws.amazon.com/sagemaker/latest/dg/model-managed-spot-training.html
 from __future__ import annotations
 
 import shutil
-import threading
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from airflow_mlops.testing.sagemaker import objects
+from airflow_mlops.testing.sagemaker.job import Job
 from airflow_mlops.testing.sagemaker.logs import TRAINING_JOBS, Logs
-from airflow_mlops.testing.sagemaker.objects import DataError
 from airflow_mlops.testing.sagemaker.records import Record, Records
 from airflow_mlops.testing.sagemaker.simulator import Simulator
 from airflow_mlops.testing.sagemaker.training_environment import Host
@@ -29,7 +28,7 @@ _RETRY = timedelta(seconds=60)
 _SPOT_PRICE = 0.3
 #: Of the file ``/opt/ml/output/failure``, as much as gets into FailureReason.
 _REASON = 1024
-_CAPACITY = (
+CAPACITY = (
     "CapacityError: Unable to provision requested ML compute capacity. "
     "Please retry using a different ML instance type."
 )
@@ -41,7 +40,7 @@ _ENDS = {
 }
 
 
-class TrainingRun:
+class TrainingRun(Job):
     """One job from its creation to its end. Its methods are called with the simulator's lock held.
 
     :param record: what Describe shows; kept up to date in ``records``.
@@ -51,15 +50,14 @@ class TrainingRun:
     def __init__(
         self, simulator: Simulator, records: Records, record: Record, request: dict[str, Any]
     ) -> None:
-        self._simulator, self._records = simulator, records
-        self._record, self._request = record, request
-        self._name: str = record["TrainingJobName"]
+        super().__init__(simulator, record["TrainingJobName"])
+        self._records, self._record, self._request = records, record, request
         self._machines: list[Machine] = []
         self._statuses: dict[int, int] = {}
         self._syncing: Syncing | None = None
         self._ending: str | None = None
-        self._busy = self._training = self._interrupted = self._closed = False
-        self._attempt = self._turn = 0
+        self._training = self._interrupted = False
+        self._attempt = 0
         self._billed = timedelta(0)
         self._running_since: datetime | None = None
 
@@ -91,7 +89,7 @@ class TrainingRun:
     def _launch(self) -> None:
         if self._simulator.faults.take("capacity", "CreateTrainingJob"):
             if not self._request.get("EnableManagedSpotTraining"):
-                return self._fail(_CAPACITY)
+                return self._fail(CAPACITY)
             self._enter(
                 "Starting", "Insufficient capacity error from EC2 while launching instances, retrying!"
             )
@@ -299,35 +297,6 @@ class TrainingRun:
             transitions.append({"Status": secondary, "StartTime": now, "StatusMessage": message})
         self._record |= {"SecondaryStatus": secondary, "LastModifiedTime": now}
         self._records.put(self._name, self._record)
-
-    def _later(self, delay: timedelta, action: Callable[[], None]) -> None:
-        """Do it after so much time, unless the job takes another turn meanwhile."""
-        turn = self._turn
-
-        def due() -> None:
-            if turn == self._turn and not self._closed:
-                action()
-
-        self._simulator.clock.schedule(delay, due)
-
-    def _work(self, do: Callable[[], None], then: Callable[[str | None], None]) -> None:
-        """Do it in a thread without the lock, then go on with what went wrong, or None."""
-        self._busy = True
-
-        def work() -> None:
-            error = None
-            try:
-                do()
-            except DataError as failure:
-                error = f"ClientError: {failure}"
-            except Exception as failure:
-                error = f"InternalServerError: defect of the simulator: {failure!r}"
-            with self._simulator.lock:
-                self._busy = False
-                if not self._closed:
-                    then(error)
-
-        threading.Thread(target=work, name=f"job {self._name}", daemon=True).start()
 
     def _machine(self, number: int) -> Machine:
         folder = (
