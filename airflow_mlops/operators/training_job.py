@@ -65,7 +65,7 @@ class TrainingJobOperator(DatasetOperator):
         if address := training.link(job):
             context["ti"].xcom_push(key=TrainingJobLink.key, value=address)
         self._unless_killed()
-        if self.deferrable and not training.describe(job).ended:
+        if self.deferrable and not training.ended(job):
             self._await(job)
         training.wait(job, progress=self.progress, until=self._unless_killed)
         return self._collected(work, training, version, job)

@@ -11,7 +11,7 @@ def training_job_page(job: str, region: str, endpoint_url: str | None = None) ->
     :param endpoint_url: of SageMaker, where it is not the region's own; an endpoint in a VPC still is AWS.
     """
     host = urlsplit(endpoint_url).hostname or "" if endpoint_url else "amazonaws.com"
-    if not host.endswith(("amazonaws.com", "amazonaws.com.cn")):
+    if not f".{host}".endswith((".amazonaws.com", ".amazonaws.com.cn")):
         return None
     console = "console.amazonaws.cn" if region.startswith("cn-") else "console.aws.amazon.com"
     return f"https://{region}.{console}/sagemaker/home?region={region}#/jobs/{job}"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from airflow_mlops.core.aws.call import call
 from airflow_mlops.core.aws.console import training_job_page
-from airflow_mlops.core.aws.errors import exists_already
+from airflow_mlops.core.aws.errors import exists_already, is_missing
 from airflow_mlops.core.aws.names import job_name
 from airflow_mlops.core.aws.training_request import TrainingRequest
 from airflow_mlops.core.data.version import DatasetVersion
@@ -129,6 +129,13 @@ class SageMakerTraining:
     def describe(self, job: str) -> TrainingStatus:
         """The job as it is. :raises MlopsError: if SageMaker can't be asked, or knows no such job."""
         return take(self._aws.client, describe(job))
+
+    def ended(self, job: str) -> bool:
+        """Whether the job has ended, as far as SageMaker says now; one that was just made may not show yet."""
+        try:
+            return self.describe(job).ended
+        except MlopsError:
+            return False
 
     def look(self, job: str, heard: Heard | None = None) -> Look:
         """The job as it is, with its new states and log lines. :param heard: what the look before gave."""
@@ -278,10 +285,16 @@ class SageMakerTraining:
     def _ours(self, name: str, request: TrainingRequest) -> TrainingStatus:
         """The job that has the name. :raises TrainingError: if it is not for this request."""
         client = self._aws.client("sagemaker")
-        answer = call(
-            client.describe_training_job, {"TrainingJobName": name}, f"describe training job {name}"
+        found = call(
+            client.describe_training_job,
+            {"TrainingJobName": name},
+            f"describe training job {name}",
+            unless=is_missing,
         )
-        found = answer or {}
+        if found is None:
+            raise ServiceUnavailable(
+                f"training job {name} is there, but SageMaker does not show it yet", remedy="try again"
+            )
         try:
             theirs = TrainingRequest.from_hyperparameters(found.get("HyperParameters", {}))
         except TrainingError:
