@@ -14,6 +14,7 @@ import hashlib
 import json
 import os
 import re
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,16 +55,19 @@ class Checkpoints:
 
     :param folder: made when it is missing. On SageMaker it outlives the machine.
     :param every: rounds between two of them.
+    :param share: most of the time that goes into writing them; where rounds are fast, there are fewer.
     :param writes: False for all machines but the first one, which only read.
     """
 
-    def __init__(self, folder: Path, every: int = 20, *, writes: bool = True) -> None:
+    def __init__(self, folder: Path, every: int = 20, *, share: float = 0.05, writes: bool = True) -> None:
         if every < 1:
             raise TrainingError("no such distance of checkpoints", given=every, expected="1 round or more")
         self._folder = folder
         self._every = every
+        self._share = share
         self._writes = writes
         self._stopping = False
+        self._next = 0.0
 
     def stop(self) -> None:
         """Let the training end after its current round with a checkpoint. May be called by a signal handler."""
@@ -75,8 +79,10 @@ class Checkpoints:
         return self._stopping
 
     def due(self, rounds: int) -> bool:
-        """Whether there is to be one after so many rounds."""
-        return self._stopping or rounds % self._every == 0
+        """Whether this machine is to write one after so many rounds."""
+        if not self._writes:
+            return False
+        return self._stopping or (rounds % self._every == 0 and time.monotonic() >= self._next)
 
     def rounds(self, identity: str) -> tuple[int, ...]:
         """After how many rounds there are whole ones of this training, the newest first."""
@@ -103,8 +109,7 @@ class Checkpoints:
 
         :raises TrainingError: if it can't be written.
         """
-        if not self._writes:
-            return
+        start = time.monotonic()
         about = {
             "identity": identity,
             "history": checkpoint.history,
@@ -124,6 +129,8 @@ class Checkpoints:
             raise TrainingError(
                 f"checkpoint {path} can't be written", given=error.strerror, remedy="is the disk full?"
             ) from None
+        end = time.monotonic()
+        self._next = end + (end - start) * (1 / self._share - 1)
 
     def _forget(self) -> None:
         names = sorted((path.name for path in self._files() if _NAME.fullmatch(path.name)), reverse=True)

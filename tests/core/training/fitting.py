@@ -79,7 +79,7 @@ class _Dying(Checkpoints):
     """Kills its process, or asks it to stop, when a round is done."""
 
     def __init__(self, folder: Path, every: int, after: int, kind: signal.Signals) -> None:
-        super().__init__(folder, every)
+        super().__init__(folder, every, share=1.0)
         self._after, self._kind = after, kind
         signal.signal(signal.SIGTERM, lambda *_: self.stop())
 
@@ -98,7 +98,7 @@ def main(given: dict[str, Any]) -> int:
         if after:
             checkpoints = _Dying(Path(folder), every, after, kind)
         else:
-            checkpoints = Checkpoints(Path(folder), every, writes=shard is None or shard.rank == 0)
+            checkpoints = Checkpoints(Path(folder), every, share=1.0, writes=shard is None or shard.rank == 0)
     try:
         fitted = fit(checkpoints=checkpoints, shard=shard, **given)
     except MlopsError as error:

@@ -12,6 +12,11 @@ from airflow_mlops.core.training.checkpoints import Checkpoint, Checkpoints
 from tests.core.training.fitting import fit, start
 
 
+def every(rounds: int, folder: Path) -> Checkpoints:
+    """However long it takes to write them."""
+    return Checkpoints(folder, rounds, share=1.0)
+
+
 def kept(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
@@ -35,23 +40,23 @@ def test_a_killed_training_goes_on_to_the_same_bytes(tmp_path: Path, options: di
     assert kept(tmp_path) == ["round-000002", "round-000004"]
 
     lines: list[str] = []
-    again = fit(checkpoints=Checkpoints(tmp_path, 2), lines=lines, **options)
+    again = fit(checkpoints=every(2, tmp_path), lines=lines, **options)
     assert lines[0].startswith("going on after round 4 of")
     assert (again.rounds, again.artifact) == (whole.rounds, whole.artifact)
 
 
 def test_checkpoints_change_no_byte_of_a_training_that_is_not_interrupted(tmp_path: Path) -> None:
-    assert fit(checkpoints=Checkpoints(tmp_path, 1)).artifact == fit().artifact
+    assert fit(checkpoints=every(1, tmp_path)).artifact == fit().artifact
     assert kept(tmp_path) == ["round-000039", "round-000040"]
 
 
 def test_sampled_rounds_after_an_interruption_are_others_but_as_many(tmp_path: Path) -> None:
     sampled = {"params": {"subsample": 0.6, "colsample_bytree": 0.7}}
-    fit(checkpoints=Checkpoints(tmp_path, 4), rounds=40, **sampled)
+    fit(checkpoints=every(4, tmp_path), rounds=40, **sampled)
     (tmp_path / "round-000040").unlink()
-    again = fit(checkpoints=Checkpoints(tmp_path, 4), **sampled)
+    again = fit(checkpoints=every(4, tmp_path), **sampled)
     assert again.rounds == 40
-    assert again.artifact == fit(checkpoints=Checkpoints(tmp_path, 4), **sampled).artifact
+    assert again.artifact == fit(checkpoints=every(4, tmp_path), **sampled).artifact
 
 
 @pytest.mark.parametrize("at", [1, 3, 5])
@@ -59,11 +64,11 @@ def test_early_stopping_that_was_over_is_over(tmp_path: Path, at: int) -> None:
     """Interrupted in the last rounds, between the best one and the one that it stops after."""
     options: dict[str, Any] = {"rounds": 200, "early": 5}
     whole = fit(**options)
-    fit(checkpoints=Checkpoints(tmp_path, 1), **options)
+    fit(checkpoints=every(1, tmp_path), **options)
     last = whole.rounds + 5
     for number in range(whole.rounds + at + 1, last + 1):
         (tmp_path / f"round-{number:06d}").unlink(missing_ok=True)
-    again = fit(checkpoints=Checkpoints(tmp_path, 1), **options)
+    again = fit(checkpoints=every(1, tmp_path), **options)
     assert again.artifact == whole.artifact
 
 
@@ -74,27 +79,27 @@ def test_a_request_to_stop_leaves_a_checkpoint_of_its_round(tmp_path: Path) -> N
     assert said.startswith("training was stopped after round ")
     rounds = int(said.split()[5].rstrip(";"))
     assert kept(tmp_path) == [f"round-{rounds:06d}"]
-    assert fit(checkpoints=Checkpoints(tmp_path, 100)).artifact == fit().artifact
+    assert fit(checkpoints=every(100, tmp_path)).artifact == fit().artifact
 
 
 @pytest.mark.parametrize(
     "other", [{"seed": 1}, {"params": {"eta": 0.5}}, {"rounds": 41}, {"validation": False}]
 )
 def test_a_checkpoint_of_another_training_is_not_used(tmp_path: Path, other: dict[str, Any]) -> None:
-    fit(checkpoints=Checkpoints(tmp_path, 4))
+    fit(checkpoints=every(4, tmp_path))
     lines: list[str] = []
-    again = fit(checkpoints=Checkpoints(tmp_path, 4), lines=lines, **other)
+    again = fit(checkpoints=every(4, tmp_path), lines=lines, **other)
     assert not any("going on" in line for line in lines)
     assert again.artifact == fit(**other).artifact
 
 
 @pytest.mark.parametrize("damage", [b"", b"x", b"{}\n", b"[1]\nabc", None])
 def test_a_damaged_checkpoint_is_passed_over(tmp_path: Path, damage: bytes | None) -> None:
-    fit(checkpoints=Checkpoints(tmp_path, 4))
+    fit(checkpoints=every(4, tmp_path))
     newest = tmp_path / "round-000040"
     newest.write_bytes(newest.read_bytes()[:-9] if damage is None else damage)
     lines: list[str] = []
-    assert fit(checkpoints=Checkpoints(tmp_path, 4), lines=lines).artifact == fit().artifact
+    assert fit(checkpoints=every(4, tmp_path), lines=lines).artifact == fit().artifact
     assert lines[0].startswith("going on after round 36")
 
 
@@ -122,7 +127,7 @@ def test_a_reader_writes_nothing(tmp_path: Path) -> None:
 def test_a_checkpoint_is_json_and_ubjson(tmp_path: Path) -> None:
     import xgboost
 
-    fit(checkpoints=Checkpoints(tmp_path, 20))
+    fit(checkpoints=every(20, tmp_path))
     head, _, booster = (tmp_path / "round-000020").read_bytes().partition(b"\n")
     assert len(json.loads(head)["history"]["validation"]["logloss"]) == 20
     assert xgboost.Booster(model_file=bytearray(booster)).num_boosted_rounds() == 20
@@ -132,7 +137,20 @@ def test_bad_input(tmp_path: Path) -> None:
     with pytest.raises(
         TrainingError, match="no such distance of checkpoints; given 0; expected 1 round or more"
     ):
-        Checkpoints(tmp_path, 0)
+        every(0, tmp_path)
     (tmp_path / "file").write_text("")
     with pytest.raises(TrainingError, match=r"checkpoint .*file/round-000004 can't be written"):
-        fit(checkpoints=Checkpoints(tmp_path / "file", 4))
+        fit(checkpoints=every(4, tmp_path / "file"))
+
+
+def test_where_rounds_are_fast_there_are_fewer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [0.0]
+    monkeypatch.setattr("time.monotonic", lambda: clock[0])
+    checkpoints = Checkpoints(tmp_path, 1, share=0.1)
+    monkeypatch.setattr("os.fsync", lambda _: clock.__setitem__(0, clock[0] + 2))
+    assert checkpoints.due(1)
+    checkpoints.write("x", Checkpoint(1, {}, b"model"))
+    clock[0] = 19.9
+    assert not checkpoints.due(2)
+    clock[0] = 20.0
+    assert checkpoints.due(3)
