@@ -6,6 +6,7 @@ import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from airflow.sdk import BaseHook
 from airflow.sdk.configuration import conf
@@ -14,7 +15,7 @@ from airflow.sdk.exceptions import AirflowNotFoundException
 from airflow_mlops.core.errors import MlopsError, PlatformError
 from airflow_mlops.hooks.aws import AirflowAws
 from airflow_mlops.hooks.query import run_on_connection
-from airflow_mlops.platform import Platform
+from airflow_mlops.platform import SAGEMAKER, Platform
 
 
 class MlopsHook(BaseHook):
@@ -69,15 +70,37 @@ class MlopsHook(BaseHook):
         return fields
 
     def test_connection(self) -> tuple[bool, str]:
-        """Open the store and race a few writers on it, as the button in the Airflow UI asks for."""
+        """Say what is reached on AWS, open the store and race a few writers on it: the button in the Airflow UI."""
         from airflow_mlops.core.store.probe import probe
 
         try:
-            store = self.get_conn().store()
+            platform = self.get_conn()
+            found = _found_on_aws(platform)
+            store = platform.store()
             probe(store)
         except MlopsError as error:
             return False, str(error)
-        return True, f"{store.uri} keeps its promises: one of many writers wins"
+        return True, "; ".join((*found, f"{store.uri} keeps its promises: one of many writers wins"))
+
+
+def _found_on_aws(platform: Platform) -> list[str]:
+    """What the AWS connection reaches, in words; nothing without one."""
+    from airflow_mlops.core.aws import finding
+    from airflow_mlops.core.aws.s3_options import S3Options
+    from airflow_mlops.core.aws.settings import SageMaker
+
+    if platform.aws is None:
+        return []
+    aws = platform.aws()
+    said, region = [finding.found_account(aws)], None
+    options = platform.s3_options or S3Options.of_environment()
+    for uri in dict.fromkeys((platform.data_uri, platform.store_uri)):  # the store's region is the last
+        if uri.startswith("s3://"):
+            words, region = finding.found_bucket(aws.client("s3"), uri, options.of(urlsplit(uri).netloc))
+            said.append(words)
+    if SAGEMAKER in (platform.endpoint_url, platform.trainer):
+        said.append(finding.found_sagemaker(aws, platform.sagemaker or SageMaker(), region))
+    return list(dict.fromkeys(said))
 
 
 def home() -> Path:

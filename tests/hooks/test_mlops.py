@@ -16,6 +16,7 @@ from airflow_mlops.core.errors import EndpointError, PlatformError
 from airflow_mlops.core.store.s3 import S3Store
 from airflow_mlops.hooks.mlops import MlopsHook, home
 from airflow_mlops.platform import Platform
+from tests.core.aws.world import simulated
 from tests.servers import S3Server, ServerMissingError, ministack
 from tests.servers.process import refusing_port
 
@@ -168,3 +169,34 @@ def test_a_bucket_that_is_not_there(connect: Connect, server: S3Server) -> None:
     assert not good
     assert "no-such-bucket-here" in message
     assert len(message.splitlines()) == 1
+
+
+@pytest.mark.s3
+def test_the_button_says_whom_and_what_it_reached_on_aws(connect: Connect) -> None:
+    with simulated() as world:
+        place = {name: {"endpoint_url": world.aws.endpoint_url(name)} for name in ("s3", "sagemaker", "sts")}
+        extra = {"region_name": world.aws.region, "service_config": place}
+        connect("aws_models", conn_type="aws", login="k", password="s", extra=extra)
+        connect(
+            extra={
+                "store": f"s3://{world.bucket}/m",
+                "data": f"s3://{world.bucket}/data",
+                "aws_conn_id": "aws_models",
+                "endpoint": "sagemaker",
+                "s3": {"requester_pays": True},
+            }
+        )
+        before = {item["Key"] for item in world.s3.list_objects_v2(Bucket=world.bucket).get("Contents", ())}
+        good, message = MlopsHook().test_connection()
+        after = {item["Key"] for item in world.s3.list_objects_v2(Bucket=world.bucket).get("Contents", ())}
+    assert good, message
+    for said in (
+        "account ",
+        f"region {world.aws.region}",
+        f"bucket {world.bucket}",
+        "SageMaker answers",
+        "one of many",
+    ):
+        assert said in message
+    assert message.count(world.bucket) == 2
+    assert after == before

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
+from airflow_mlops.core.aws.client_config import is_aws
 from airflow_mlops.core.data.event_time import Window, to_utc
 from airflow_mlops.core.data.glob import check_path
 from airflow_mlops.core.data.source import DataRoot
@@ -20,6 +21,8 @@ from airflow_mlops.core.errors import DataError, PlatformError
 if TYPE_CHECKING:
     import pyarrow as pa
     from deltalake import DeltaTable
+
+    from airflow_mlops.core.aws.s3_options import S3Requests
 
 #: What a table may ask of its readers that is done here.
 _FEATURES = {
@@ -118,7 +121,9 @@ def _open(root: DataRoot, folder: str) -> DeltaTable:
     check_path(folder)
     on_s3 = isinstance(root, S3Root)
     place = f"{root.uri}/{folder}" if on_s3 else str(Path(unquote(urlsplit(root.uri).path), folder))
-    options = storage_options(root.client) if isinstance(root, S3Root) else None
+    options = storage_options(root.client, root.requests) if isinstance(root, S3Root) else None
+    if isinstance(root, S3Root):
+        root.check_owner()  # deltalake names none in its requests
     with _told(f"Delta table {folder} below {root.uri}"):
         return DeltaTable(place, storage_options=options)
 
@@ -140,8 +145,8 @@ def _told(place: str) -> Iterator[None]:
         raise DataError(f"{place} can't be read", given=" ".join(str(error).split())[:300]) from None
 
 
-def storage_options(client: Any) -> dict[str, str]:
-    """What deltalake needs to reach S3 as a boto3 client does: its credentials, region and endpoint."""
+def storage_options(client: Any, requests: S3Requests | None = None) -> dict[str, str]:
+    """What deltalake needs to reach S3 as a boto3 client does: its credentials, region and endpoint, and who pays."""
     credentials = client._request_signer._credentials
     endpoint = client.meta.endpoint_url
     options = {"AWS_REGION": client.meta.region_name or "us-east-1"}
@@ -153,7 +158,9 @@ def storage_options(client: Any) -> dict[str, str]:
         options["AWS_SECRET_ACCESS_KEY"] = frozen.secret_key
         if frozen.token:
             options["AWS_SESSION_TOKEN"] = frozen.token
-    if not (urlsplit(endpoint).hostname or "").endswith((".amazonaws.com", ".amazonaws.com.cn")):
+    if requests is not None and "RequestPayer" in requests.object:
+        options["AWS_REQUEST_PAYER"] = "true"
+    if not is_aws(endpoint):
         options["AWS_ENDPOINT_URL"] = endpoint
         options["AWS_ALLOW_HTTP"] = "true" if endpoint.startswith("http://") else "false"
     return options

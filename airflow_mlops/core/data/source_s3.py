@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from airflow_mlops.core.aws.foreign import foreign
-from airflow_mlops.core.aws.s3_options import S3Options
+from airflow_mlops.core.aws.s3_options import S3Options, S3Requests
 from airflow_mlops.core.data.glob import check_path, fixed_prefix, path_matches
 from airflow_mlops.core.data.object_versions import (
     NULL_VERSION,
@@ -73,6 +73,17 @@ class S3Root:
     def client(self) -> Any:
         """The boto3 client that it reads with."""
         return self._client
+
+    @property
+    def requests(self) -> S3Requests:
+        """What every request to the bucket says."""
+        return self._requests
+
+    def check_owner(self) -> None:
+        """:raises DataError: if the bucket is of another account than the options say."""
+        if self._requests.bucket:
+            with self._reading("the bucket"):
+                self._client.head_bucket(Bucket=self._bucket, **self._requests.bucket)
 
     def at(self, uri: str) -> S3Root:
         """The root at another URI of S3, with the same client and options."""

@@ -11,7 +11,8 @@ import pyarrow as pa
 import pytest
 from deltalake import DeltaTable, write_deltalake
 
-from airflow_mlops.core.data.delta_log import storage_options
+from airflow_mlops.core.aws.s3_options import S3Options
+from airflow_mlops.core.data.delta_log import read_log, storage_options
 from airflow_mlops.core.data.opening import open_version
 from airflow_mlops.core.data.reading import load_version, read_frame
 from airflow_mlops.core.data.snapshot import snapshot
@@ -121,3 +122,17 @@ def test_no_secret_is_an_option_without_credentials(server: S3Server) -> None:
     assert options["AWS_ENDPOINT_URL"].startswith("http://")
     assert options["AWS_ALLOW_HTTP"] == "true"
     assert options["AWS_ACCESS_KEY_ID"]
+
+
+def test_who_pays_is_told_and_whose_the_bucket_is_is_asked(lake: Lake) -> None:
+    lake.write(1)
+    asked: list[str] = []
+    lake.client.meta.events.register(
+        "before-parameter-build.s3.HeadBucket",
+        lambda params, **_: asked.append(params["ExpectedBucketOwner"]),
+    )
+    options = S3Options(requester_pays=True, bucket_owner="123456789012")
+    root = open_data_root(f"s3://{lake.bucket}/lake", lake.client, options)
+    assert storage_options(lake.client, options.of(lake.bucket))["AWS_REQUEST_PAYER"] == "true"
+    assert read_log(root, "tables/flights", "time_hour").files
+    assert asked == ["123456789012"]
