@@ -85,8 +85,9 @@ class Container:
             raise ContainerError(str(error)) from None
 
     def start(self) -> None:
-        """Begin to start the process; :meth:`wait` says when it is up."""
-        self._start()
+        """Begin to start the process, unless it was stopped already; :meth:`wait` says when it is up."""
+        if not self._stopped.is_set():
+            self._start()
 
     def _start(self) -> Program:
         (self.folder / "port").unlink(missing_ok=True)
@@ -107,12 +108,16 @@ class Container:
             on_exit=self._ended,
         )
         self._program = program
+        if self._stopped.is_set():
+            # whoever has stopped it meanwhile did not see this one
+            program.stop(0)
         return program
 
     def wait(self) -> None:
         """Return when it answers ``/ping``. :raises ContainerError: if it does not in time, or ends before."""
-        if self._program is not None:
-            self._wait(self._program)
+        if self._program is None:
+            raise self._unwell()
+        self._wait(self._program)
 
     def _wait(self, program: Program) -> None:
         until = time.monotonic() + self.image.patience.total_seconds()
@@ -120,7 +125,10 @@ class Container:
             if self._ping():
                 return
             self._stopped.wait(0.02)
-        raise ContainerError(
+        raise self._unwell()
+
+    def _unwell(self) -> ContainerError:
+        return ContainerError(
             f"The primary container for production variant {self.image.label} did not pass the ping health check. "
             "Please check CloudWatch logs for this endpoint."
         )
@@ -158,9 +166,6 @@ class Container:
         if self._stopped.wait(min(_LONGEST_PAUSE, 0.1 * 2**self._crashes)):
             return
         program = self._start()
-        if self._stopped.is_set():
-            program.stop(0)
-            return
         try:
             self._wait(program)
         except ContainerError as error:

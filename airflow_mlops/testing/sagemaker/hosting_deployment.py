@@ -79,11 +79,6 @@ class Deployment:
         self._simulator.clock.schedule(self._simulator.timing.machines, self._rolled_back)
         self._show()
 
-    def abandon(self) -> None:
-        """The endpoint is gone."""
-        self._end()
-        self._hosting.retire(self._endpoint, self.green)
-
     def _shares(self) -> list[float]:
         """The green fleet's share of the requests after each step."""
         if self._rolling:
