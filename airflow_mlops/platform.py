@@ -125,16 +125,17 @@ class Platform:
 
         return open_data_root(self.data_uri, self._s3_for(self.data_uri), self.s3_options)
 
-    def endpoint(self, model: str) -> Endpoint:
-        """The endpoint of a model."""
+    def endpoint(self, model: str, store: Store | None = None) -> Endpoint:
+        """The endpoint of a model. :param store: of this platform, if it is open already."""
+        store = store or self.store()
         if self.endpoint_url == SAGEMAKER:
             from airflow_mlops.core.serving.sagemaker.endpoint import SageMakerEndpoint
 
             aws, settings = self.require_aws()
-            return SageMakerEndpoint(aws, settings.of_model(model), model, self.store())
+            return SageMakerEndpoint(aws, settings.of_model(model), model, store)
         from airflow_mlops.core.serving.local import LocalEndpoint
 
-        return LocalEndpoint(self.endpoint_url, model, self.store(), token=self.token)
+        return LocalEndpoint(self.endpoint_url, model, store, token=self.token)
 
     def training(self, model: str) -> SageMakerTraining | None:
         """Where the jobs that train a model run; None where it is trained in the task itself."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_mlops.core.errors import EndpointError, MlopsError, StoreError
+from airflow_mlops.triggers.looking import lookout, pause
 
 if TYPE_CHECKING:
     from airflow_mlops.core.rollout.conduct import Conductor
@@ -26,7 +27,7 @@ class RolloutTrigger(BaseTrigger):
 
     :param spec: the model's spec as plain values.
     :param run: key of the Airflow run that holds the challenger's place.
-    :param poll_interval: seconds between two looks.
+    :param poll_interval: seconds between two looks; more where the process can't keep up, and after a fault.
     """
 
     def __init__(
@@ -64,11 +65,13 @@ class RolloutTrigger(BaseTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Look, wait, look again. A passing fault of the store or the endpoint is waited out; it never promotes."""
+        clock = asyncio.get_running_loop().time
         faults = 0
         said = ""
         while True:
+            asked = clock()
             try:
-                verdict = await asyncio.to_thread(self._look)
+                verdict = await lookout().run(self._look, first=self._conductor is None)
                 faults = 0
             except (EndpointError, StoreError) as error:
                 faults += 1
@@ -86,7 +89,7 @@ class RolloutTrigger(BaseTrigger):
                 if verdict.reason != said:
                     said = verdict.reason
                     self.log.info("%s", said)
-            await asyncio.sleep(self.poll_interval)
+            await asyncio.sleep(pause(self.poll_interval, clock() - asked, faults))
 
     def _look(self) -> Verdict:
         """The judge's word; a conductor that goes from look to look reads only what is new."""
@@ -97,14 +100,13 @@ class RolloutTrigger(BaseTrigger):
 
     def _conduct(self) -> Conductor:
         from airflow_mlops.core.rollout.conduct import Conductor
-        from airflow_mlops.hooks.mlops import MlopsHook
         from airflow_mlops.spec import ModelSpec
 
-        platform = MlopsHook(self.mlops_conn_id).get_conn()
+        place = lookout().place(self.mlops_conn_id)
         spec = ModelSpec.from_mapping(self.spec)
         return Conductor(
-            store=platform.store(),
-            endpoint=platform.endpoint(spec.name),
+            store=place.store,
+            endpoint=place.platform.endpoint(spec.name, place.store),
             spec=spec,
             run=self.run_key,
             who="rollout trigger",

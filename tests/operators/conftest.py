@@ -24,7 +24,7 @@ def _without_task_runner(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def endpoint(monkeypatch: pytest.MonkeyPatch) -> FakeEndpoint:
     endpoint = FakeEndpoint()
-    monkeypatch.setattr(Platform, "endpoint", lambda platform, model: endpoint)
+    monkeypatch.setattr(Platform, "endpoint", lambda platform, model, store=None: endpoint)
     return endpoint
 
 

@@ -29,6 +29,9 @@ from airflow_mlops.core.store import Log, Store
 
 __all__ = ["NOTHING", "Action", "Deployment", "DeploymentLog", "Desired", "Mode", "effective"]
 
+#: Older entries that a log remembers: a place in the traffic rarely goes back further.
+_KEPT = 8
+
 
 class DeploymentLog:
     """The decisions about one model, and the only way to make one.
@@ -41,6 +44,7 @@ class DeploymentLog:
     def __init__(self, store: Store, model: str) -> None:
         self.model = model
         self.log: Log[Deployment] = Log(store, f"models/{model}/deployments", Deployment)
+        self._older: dict[int, Deployment] = {}
         self._versions: Log[ModelVersion] = Log(store, f"models/{model}/versions", ModelVersion)
 
     def desired(self, now: datetime | None = None) -> Desired:
@@ -53,13 +57,21 @@ class DeploymentLog:
         return self.desired().champion
 
     def backwards(self) -> Iterator[tuple[int, Deployment]]:
-        """The entries with their numbers, newest first, each read when it is asked for."""
+        """The entries with their numbers, newest first, each read when it is asked for.
+
+        Entries never change: those behind the newest are read once and kept, a few of them.
+        """
         newest = self.log.newest()
         if newest is None:
             return
         yield newest
         for number in range(newest[0] - 1, 0, -1):
-            yield number, self.log.read(number)
+            entry = self._older.get(number)
+            if entry is None:
+                entry = self._older[number] = self.log.read(number)
+                if len(self._older) > _KEPT:
+                    del self._older[next(iter(self._older))]
+            yield number, entry
 
     def challenge(
         self, challenger: int, *, weight: float, lease: timedelta, who: str, why: str, run: str

@@ -53,3 +53,36 @@ class Grid:
 UNIT = Grid(0.0, 1.0, 128)
 #: Of differences of the two outcomes of one request.
 DIFFERENCE = Grid(-1.0, 1.0, 512)
+
+
+class Counts:
+    """Counts per group and cell that grow: only groups that something was counted in take memory.
+
+    :param groups: how many there are.
+    """
+
+    def __init__(self, grid: Grid, groups: int = 1) -> None:
+        self._grid, self._groups = grid, groups
+        self._rows: dict[int, Floats] = {}
+
+    def add(self, numbers: Floats, groups: Indices | None = None) -> None:
+        """Count numbers; see :meth:`Grid.counts`."""
+        found = self._grid.counts(numbers, groups, self._groups)
+        for row in np.flatnonzero(found.any(axis=1)).tolist():
+            self._add(row, found[row])
+
+    def merge(self, other: Counts) -> None:
+        """Add what ``other`` has counted."""
+        for row, counts in other._rows.items():
+            self._add(row, counts)
+
+    def dense(self) -> Floats:
+        """All counts, as an array of shape (groups, cells)."""
+        found = np.zeros((self._groups, self._grid.size))
+        for row, counts in self._rows.items():
+            found[row] = counts
+        return found
+
+    def _add(self, row: int, counts: Floats) -> None:
+        known = self._rows.get(row)
+        self._rows[row] = counts.copy() if known is None else known + counts

@@ -17,8 +17,11 @@ of a bucket's sum is the sum of theirs: the estimate stays right, with constant 
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
 from airflow_mlops.core.rollout.betting import Floats, Hashes, Indices
+
+Singles = npt.NDArray[np.float32]
 
 _BUCKETS = 4096
 _BINS = 256
@@ -30,12 +33,15 @@ class Clusters:
     """Number, sum and sum of squares of outcomes, whole and per cluster, for each of several arms.
 
     :param arms: 2 where variants answer different requests, 1 for paired differences.
+    Numbers and sums per cluster are kept in single precision, which is exact up to 16 million requests of a cluster
+    (for outcomes of 0 and 1 the sums, too): hundreds of waiting rollouts share a process, and this is most of theirs.
+
     :param size: clusters per arm.
     """
 
     def __init__(self, arms: int, size: int = _BUCKETS) -> None:
-        self.numbers = np.zeros((arms, size))
-        self.sums = np.zeros((arms, size))
+        self.numbers: Singles = np.zeros((arms, size), dtype=np.float32)
+        self.sums: Singles = np.zeros((arms, size), dtype=np.float32)
         self.squares = np.zeros(arms)
 
     def add(self, y: Floats, cluster: Indices, arm: Indices | None = None) -> None:
@@ -60,10 +66,11 @@ class Clusters:
         McCaffrey, "Bias reduction in standard errors for linear regression with multi-stage samples", Survey
         Methodology 28, 2002).
         """
-        total = np.maximum(self.numbers.sum(axis=1), 1.0)
-        mean = self.sums.sum(axis=1) / total
-        others = total[:, None] - self.numbers
-        off = (self.sums - self.numbers * mean[:, None]) / np.where(others > 0.0, others, np.inf)
+        numbers, sums = self.numbers.astype(np.float64), self.sums.astype(np.float64)
+        total = np.maximum(numbers.sum(axis=1), 1.0)
+        mean = sums.sum(axis=1) / total
+        others = total[:, None] - numbers
+        off = (sums - numbers * mean[:, None]) / np.where(others > 0.0, others, np.inf)
         used = np.maximum(self._used, 2)
         clustered = (off**2).sum(axis=1) * (used - 1) / used
         alone = np.maximum(self.squares - total * mean**2, 0.0) / np.maximum(total - 1.0, 1.0) / total
@@ -76,7 +83,7 @@ class Clusters:
         With a single cluster in an arm nothing is known of how much they differ: then it is taken as one observation.
         """
         if (self._used == 1).any():
-            return float(self.numbers[self._used == 1].sum(axis=1).max())
+            return float(self.numbers[self._used == 1].max())
         clustered, alone = self.variances()
         return clustered / alone if alone > 0.0 else 1.0
 
@@ -87,8 +94,9 @@ class Clusters:
     @property
     def effective(self) -> float:
         """Kish's effective number of clusters of the arm that has fewer: (sum n)^2 / sum n^2."""
-        squares = np.maximum((self.numbers**2).sum(axis=1), 1.0)
-        return float((self.numbers.sum(axis=1) ** 2 / squares).min())
+        numbers = self.numbers.astype(np.float64)
+        squares = np.maximum((numbers**2).sum(axis=1), 1.0)
+        return float((numbers.sum(axis=1) ** 2 / squares).min())
 
 
 def bucket_of(key: Hashes) -> Indices:

@@ -57,15 +57,12 @@ class Conductor:
     run: str
     who: str
     patience: timedelta | None = None
+    log: DeploymentLog = field(init=False, repr=False, compare=False)
     following: Following = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "log", DeploymentLog(self.store, self.spec.name))
         object.__setattr__(self, "following", Following(self.store, self.endpoint, self.spec))
-
-    @property
-    def log(self) -> DeploymentLog:
-        """The model's deployment log."""
-        return DeploymentLog(self.store, self.spec.name)
 
     def begin(self) -> Desired:
         """Check all that a release will rely on, before it costs anything; return what serves now.

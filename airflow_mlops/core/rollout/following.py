@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from airflow_mlops.core.rollout.verdict import Stage, Verdict
     from airflow_mlops.core.rollout.watch import StageWatch
     from airflow_mlops.core.serving.base import Endpoint, Resources
+    from airflow_mlops.core.serving.capture import GroundTruth
     from airflow_mlops.core.store import Store
     from airflow_mlops.spec import ModelSpec
 
@@ -56,8 +57,11 @@ class Following:
             self._said = None
         since = place.started - SKEW
         captures = list(self._endpoint.captures(since, self._cursor))
-        labels = list(read_ground_truth(self._store, self._spec.name, since, cursor=self._cursor))
+        labels: list[GroundTruth] = []
+        if watch.judges_rows:
+            labels += read_ground_truth(self._store, self._spec.name, since, cursor=self._cursor)
         watch.feed(captures, labels, now.timestamp())
+        del captures, labels  # a first look may hold a day of them: what counts is folded
         elapsed = now - place.started - place.paused
         machines = self._machines(watch, place, elapsed, now)
         verdict = decide(watch, self._spec.rollout, elapsed, machines)

@@ -18,7 +18,7 @@ from airflow_mlops.core.rollout.betting import (
     mixed,
     upper_bound,
 )
-from airflow_mlops.core.rollout.cells import DIFFERENCE, UNIT, Grid
+from airflow_mlops.core.rollout.cells import DIFFERENCE, UNIT, Counts, Grid
 from airflow_mlops.core.rollout.clusters import Clusters, Moments, bucket_of
 from airflow_mlops.core.rollout.outcomes import change, latency_of, outcome, unit_of
 from airflow_mlops.core.rollout.quantile import Quantiles
@@ -63,8 +63,7 @@ class GateState:
         self.compares = gate.margin is not None
         self.limit = _limit(gate, scale)
         randomized = self.compares and not paired
-        shape = (len(LEVELS) * 2, UNIT.size) if randomized else (1, self._grid.size)
-        self.counts = np.zeros(shape)
+        self._counts = Counts(self._grid, len(LEVELS) * 2 if randomized else 1)
         #: Number and sum of the outcomes of the champion and of the challenger.
         self.numbers, self.sums = np.zeros(2), np.zeros(2)
         self.keys = Clusters(2 if randomized else 1)
@@ -86,14 +85,14 @@ class GateState:
         if self.compares and theirs is not None:
             self._sum(theirs[kept], np.zeros(len(y), dtype=np.int64))
             y = y - theirs[kept]
-        self.counts += self._grid.counts(y)
+        self._counts.add(y)
         self.keys.add(y, bucket_of(table["key"]))
         if self.moments is not None:
             self.moments.add(y, table["elapsed"])
 
     def merge(self, other: GateState) -> None:
         """Add what ``other``, a state of the same gate and stage, has seen."""
-        self.counts += other.counts
+        self._counts.merge(other._counts)
         self.numbers += other.numbers
         self.sums += other.sums
         self.keys.merge(other.keys)
@@ -101,6 +100,11 @@ class GateState:
             self.moments.merge(other.moments)
         if self.quantiles is not None and other.quantiles is not None:
             self.quantiles.merge(other.quantiles)
+
+    @property
+    def counts(self) -> Floats:
+        """Outcomes per cell; in canary also per level of the base rate and per variant."""
+        return self._counts.dense()
 
     @property
     def limit_in_unit(self) -> float:
@@ -168,7 +172,7 @@ class GateState:
         arm = table["mine"].astype(np.int64)
         self._sum(y, arm)
         group = self._level.follow(y) * 2 + arm
-        self.counts += UNIT.counts(y, group, len(LEVELS) * 2)
+        self._counts.add(y, group)
         self.keys.add(y, bucket_of(table["key"]), arm)
 
     def _sum(self, y: Floats, arm: Indices) -> None:

@@ -72,6 +72,8 @@ class StageWatch:
         share = rules.share or 0.5
         self._states = [self._state(gate, share) for gate in rules.gates]
         self._watches = [self._slices(gate, share) for gate in rules.gates]
+        #: What the gates said last; None once something has come since.
+        self._results: tuple[GateResult, ...] | None = None
         self._units = [unit_of(state.scale) for state in self._states]
         self.share = None if self.paired else ShareCheck(share)
         self._share_is_known = rules.share > 0
@@ -85,21 +87,25 @@ class StageWatch:
         answers, predictions = self._intake.take(captures, now)
         answers["elapsed"] = answers["at"] - self.window.started
         answers["known"] = answers["at"]
-        judges_rows = bool(set(self._units) & {"row", "label"})
-        rows = rows_of(answers, predictions) if judges_rows else Table()
-        if judges_rows:
+        rows = rows_of(answers, predictions) if self.judges_rows else Table()
+        if self.judges_rows:
             self._labels.expect(rows)
         if not self.paired:
             horizon = self._arrivals.horizon(answers, now)
             answers = self._arrivals.due("request", answers, horizon)
-            rows = self._arrivals.due("row", rows, horizon) if judges_rows else rows
+            rows = self._arrivals.due("row", rows, horizon) if self.judges_rows else rows
         requests = self._requests(answers)
         labelled = None
-        if judges_rows:
+        if self.judges_rows:
             rows = self._rows(rows)
             labelled = self._labels.add(rows, labels, now)
         self._fold({"request": requests, "row": rows, "label": labelled})
         self._labels.count_strangers(self._intake.requests)
+
+    @property
+    def judges_rows(self) -> bool:
+        """Whether some gate is about rows or their labels; otherwise ground truth need not be read."""
+        return bool(set(self._units) & {"row", "label"})
 
     @property
     def mismatch(self) -> bool:
@@ -108,8 +114,12 @@ class StageWatch:
 
     def results(self) -> tuple[GateResult, ...]:
         """What each gate says now."""
-        self._estimate_share()
-        return tuple(judge_gate(state, self.levels.fail, self.levels.accept) for state in self._states)
+        if self._results is None:
+            self._estimate_share()
+            self._results = tuple(
+                judge_gate(state, self.levels.fail, self.levels.accept) for state in self._states
+            )
+        return self._results
 
     def slices(self) -> tuple[GateResult, ...]:
         """The slices that failed; while none has, the one of each gate that is nearest to failing."""
@@ -187,6 +197,7 @@ class StageWatch:
             if not part.rows:
                 continue
             mine = rows_in(state.gate, part, self._intake.codes)
+            self._results = None
             state.fold(part if mine is None else part.take(mine))
             if watch is not None:
                 watch.fold(part)

@@ -6,11 +6,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from datetime import datetime, timedelta, timezone
 from typing import TypeVar
 
+from airflow_mlops.core.serving.cursor import Cursor
 from airflow_mlops.core.store import Store
+from airflow_mlops.core.store.base import Folders
 
 T = TypeVar("T")
 #: Called with a store key and the number of a line (from 1) that can't be read.
@@ -18,8 +19,8 @@ OnBroken = Callable[[str, int], None]
 
 #: A file holds records from up to this long after the time in its name.
 MAX_SPAN = timedelta(seconds=60)
-#: How much later than others a file may come to be read at the next look, and how often all files are listed.
-_LATE, _FULL_LOOK = timedelta(hours=1), 50
+
+__all__ = ["Cursor", "children", "file_name", "hour_of", "read_lines", "report_broken"]
 
 _log = logging.getLogger(__name__)
 
@@ -41,6 +42,9 @@ def report_broken(key: str, line: int) -> None:
 
 def children(store: Store, prefix: str) -> Iterator[str]:
     """Names right below ``prefix`` (which ends with ``/``), without listing what is below them."""
+    if isinstance(store, Folders):
+        yield from store.folders(prefix)
+        return
     after = ""
     while True:
         item = next(iter(store.list(prefix, start_after=after)), None)
@@ -52,40 +56,6 @@ def children(store: Store, prefix: str) -> Iterator[str]:
         # "0" sorts right behind "/", so this is behind everything below the child, and before its next
         # neighbour.
         after = f"{prefix}{name}0" if slash else item.key
-
-
-class Cursor:
-    """Remembers which files were read, so that the next look reads only what has come since.
-
-    A file is named after the time of its first record and may reach the store later. So each look lists the folders of
-    the last hour, and every fiftieth look all of them: a file that was held up for longer is read then.
-
-    When reading fails in the middle, drop the cursor together with what was made of the records.
-    """
-
-    def __init__(self) -> None:
-        self._read: set[str] = set()
-        self._newest: dict[str, str] = {}
-        self._looks: dict[str, int] = {}
-
-    def start(self, prefix: str, since: datetime) -> datetime:
-        """From which hour on to list the files below ``prefix``."""
-        looks = self._looks[prefix] = self._looks.get(prefix, -1) + 1
-        newest = self._newest.get(prefix)
-        if newest is None or looks % _FULL_LOOK == 0:
-            return since
-        with suppress(ValueError):
-            hour = datetime.strptime(newest[len(prefix) :][:13], "%Y/%m/%d/%H").replace(tzinfo=timezone.utc)
-            return max(since, hour - _LATE)
-        return since
-
-    def is_new(self, prefix: str, key: str) -> bool:
-        """Whether a file was not read before; it counts as read from now on."""
-        if key in self._read:
-            return False
-        self._read.add(key)
-        self._newest[prefix] = max(key, self._newest.get(prefix, ""))
-        return True
 
 
 def read_lines(
@@ -103,8 +73,10 @@ def read_lines(
 
     :param cursor: with one, only files that it has not seen are read.
     """
-    start = since if cursor is None else cursor.start(prefix, since)
-    for item in store.list(prefix, start_after=prefix + hour_of(start - MAX_SPAN)):
+    start = prefix + hour_of(since - MAX_SPAN)
+    if cursor is not None:
+        start = max(start, cursor.start(prefix))
+    for item in store.list(prefix, start_after=start):
         if cursor is not None and not cursor.is_new(prefix, item.key):
             continue
         for number, line in enumerate(store.read(item.key).splitlines(), start=1):

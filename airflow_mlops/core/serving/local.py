@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import threading
 import time
 from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
@@ -41,7 +43,6 @@ class LocalEndpoint:
         self._model = model
         self._store = store
         self._token = token
-        self._connection: httpx.Client | None = None
 
     @property
     def url(self) -> str:
@@ -155,7 +156,7 @@ class LocalEndpoint:
         import httpx
 
         try:
-            response = self._client().request(
+            response = _CONNECTIONS.of(self._token).request(
                 method, f"{self._base_url}/endpoints/{self._model}{path}", **arguments
             )
         except httpx.ConnectError:
@@ -180,14 +181,35 @@ class LocalEndpoint:
             raise EndpointError(f"{self._model} answers {response.status_code}: {_message(response)}")
         return response
 
-    def _client(self) -> httpx.Client:
+
+class _Connections:
+    """One HTTP client for each token: hundreds of endpoints in a process (a triggerer) share its connections."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._made: dict[str | None, httpx.Client] = {}
+
+    def of(self, token: str | None) -> httpx.Client:
         import httpx
 
-        if self._connection is None:
-            headers = {"Authorization": f"Bearer {self._token}"} if self._token else {}
-            # Proxies of the environment are for the world outside, and would see the token.
-            self._connection = httpx.Client(headers=headers, timeout=_TIMEOUT, trust_env=False)
-        return self._connection
+        with self._lock:
+            if token not in self._made:
+                headers = {"Authorization": f"Bearer {token}"} if token else {}
+                # Proxies of the environment are for the world outside, and would see the token.
+                self._made[token] = httpx.Client(headers=headers, timeout=_TIMEOUT, trust_env=False)
+            return self._made[token]
+
+
+_CONNECTIONS = _Connections()
+
+
+def _forget() -> None:
+    """A child process has none of its parent's connections."""
+    global _CONNECTIONS  # noqa: PLW0603
+    _CONNECTIONS = _Connections()
+
+
+os.register_at_fork(after_in_child=_forget)
 
 
 def _serves(state: dict[str, Any] | None) -> Desired:

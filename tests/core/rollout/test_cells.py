@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from airflow_mlops.core.rollout.betting import OneSample, log_path, mixed
-from airflow_mlops.core.rollout.cells import DIFFERENCE, UNIT, Grid
+from airflow_mlops.core.rollout.cells import DIFFERENCE, UNIT, Counts, Grid
 
 numbers = st.lists(st.floats(0, 1), min_size=1, max_size=40)
 
@@ -60,3 +60,23 @@ def test_both_ends_are_cells_and_beyond_them_counts_as_the_end():
     assert (counts[0], counts[-1], counts[1:-1].sum()) == (2, 2, 0)
     # no difference is a cell of its own, so that ties cost nothing
     assert DIFFERENCE.counts(np.zeros(3))[0].max() == 3
+
+
+def test_counts_that_grow_are_those_of_the_whole():
+    rng = np.random.default_rng(5)
+    x, group = rng.random(300), rng.integers(0, 3, 300) * 20
+    parts = [Counts(UNIT, 96), Counts(UNIT, 96)]
+    for number, part in enumerate(parts):
+        for start in range(0, 150, 30):
+            chosen = slice(150 * number + start, 150 * number + start + 30)
+            part.add(x[chosen], group[chosen])
+    parts[0].merge(parts[1])
+    assert parts[0].dense() == pytest.approx(UNIT.counts(x, group, 96), abs=1e-9)
+    parts[1].add(x[:10], group[:10])
+    assert parts[0].dense().sum() == pytest.approx(300), "a merge shares nothing"
+
+
+def test_groups_without_numbers_take_no_memory():
+    counts = Counts(UNIT, 96)
+    counts.add(np.zeros(5), np.full(5, 40))
+    assert list(counts._rows) == [40]
