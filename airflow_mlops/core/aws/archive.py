@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from airflow_mlops.core.errors import KeyExists
 from airflow_mlops.core.store import Store
@@ -78,7 +79,7 @@ def write_archive(path: Path, members: Sequence[Member], store: Store) -> None:
             local.unlink()
 
 
-def _add(tar: tarfile.TarFile, path: str, stream: io.IOBase, size: int) -> None:
+def _add(tar: tarfile.TarFile, path: str, stream: IO[bytes], size: int) -> None:
     about = tarfile.TarInfo(path)
     about.size, about.mode = size, _MODE
-    tar.addfile(about, stream)  # type: ignore[arg-type]
+    tar.addfile(about, stream)

@@ -23,6 +23,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Iterable, Mapping
+from functools import cache
 from importlib import metadata
 
 from airflow_mlops.core.errors import PlatformError
@@ -55,7 +56,8 @@ def requirements(lock: str, modules: Iterable[str] = (), *, python: str | None =
     :param python: of the container; None, for an image of one's own, pins whatever is to be pinned.
     :raises PlatformError: if the lock has no XGBoost.
     """
-    locked = dict(match.groups() for line in lock.splitlines() if (match := _LINE.fullmatch(line.strip())))
+    matches = (_LINE.fullmatch(line.strip()) for line in lock.splitlines())
+    locked = {match[1]: match[2] for match in matches if match}
     xgboost = next((locked[name] for name in _XGBOOST if name in locked), None)
     if xgboost is None:
         raise PlatformError(
@@ -63,9 +65,9 @@ def requirements(lock: str, modules: Iterable[str] = (), *, python: str | None =
             remedy="pip install 'airflow-mlops[xgboost]' where the task runs, and train again",
         )
     lines = [f"xgboost=={xgboost}"]
-    for name in sorted((_distributions(modules) | _PINNED) - {*_XGBOOST, *_AT_LEAST}):
-        if name in locked:
-            lines += _pinned(name, locked[name], python)
+    wanted = (_distributions(modules, locked) | _PINNED) & locked.keys()
+    for name in sorted(wanted - {*_XGBOOST, *_AT_LEAST}):
+        lines += _pinned(name, locked[name], python)
     lines += [f"{name}>={_OLDEST[name]}" for name in sorted(_AT_LEAST)]
     return "\n".join(lines) + "\n"
 
@@ -100,8 +102,19 @@ def _numbers(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in version.strip(".").split("."))
 
 
-def _distributions(modules: Iterable[str]) -> set[str]:
+def _distributions(modules: Iterable[str], locked: Mapping[str, str]) -> set[str]:
     """The packages that bring these modules; those of Python itself are left out."""
     wanted = {module.split(".")[0] for module in modules} - set(sys.stdlib_module_names)
-    known: Mapping[str, list[str]] = metadata.packages_distributions() if wanted else {}
-    return {re.sub(r"[-_.]+", "-", name).lower() for module in wanted for name in known.get(module, [])}
+    same = wanted & locked.keys()
+    known = _known_distributions() if wanted - same else {}
+    return same | {name for module in wanted - same for name in known.get(module, ())}
+
+
+@cache
+def _known_distributions() -> dict[str, tuple[str, ...]]:
+    """Packages by the modules that they bring, as installed here; looking takes a second."""
+    found = metadata.packages_distributions()
+    return {
+        module: tuple(re.sub(r"[-_.]+", "-", name).lower() for name in names)
+        for module, names in found.items()
+    }

@@ -159,8 +159,8 @@ def identity_of(
     for part in (train, validation):
         if part is not None:
             digest.update(f"{part.values.shape} {part.offset!r}".encode())
-            digest.update(memoryview(np.ascontiguousarray(part.values)).cast("B"))
-            digest.update(memoryview(np.ascontiguousarray(part.labels)).cast("B"))
+            digest.update(np.ascontiguousarray(part.values).data)
+            digest.update(np.ascontiguousarray(part.labels).data)
     return digest.hexdigest()
 
 
