@@ -22,6 +22,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+from wsgiref.util import setup_testing_defaults
 
 JSON, CSV = "application/json", "text/csv"
 _TEXT = (JSON, CSV)
@@ -116,14 +117,30 @@ class Transformer:
 
 
 def as_answer(result: Any) -> Answer:
-    """What Flask makes of what a script returns: text, a pair of body and content type, or a response."""
+    """What Flask makes of what a script returns: text, a pair of body and content type, or a WSGI application.
+
+    Flask's own responses are such applications. :raises TypeError: for anything else.
+    """
     if isinstance(result, tuple) and len(result) == 2:
         return 200, str(result[1]), _bytes(result[0])
-    if hasattr(result, "get_data"):
-        return int(result.status_code), str(result.content_type), result.get_data()
     if isinstance(result, (str, bytes)):
         return 200, "text/html; charset=utf-8", _bytes(result)
+    if callable(result):
+        return _run(result)
     raise TypeError(f"The view function did not return a valid response, but a {type(result).__name__}")
+
+
+def _run(application: Callable[..., Any]) -> Answer:
+    """The answer of a WSGI application, see PEP 3333."""
+    started: dict[str, Any] = {}
+
+    def start_response(status: str, headers: list[tuple[str, str]], error: Any = None) -> None:
+        started.update(status=int(status.split(maxsplit=1)[0]), headers={k.lower(): v for k, v in headers})
+
+    environ: dict[str, Any] = {"REQUEST_METHOD": "POST", "PATH_INFO": "/invocations"}
+    setup_testing_defaults(environ)
+    body = b"".join(application(environ, start_response))
+    return started["status"], started["headers"].get("content-type", "application/octet-stream"), body
 
 
 def default_input_fn(content: Any, content_type: str) -> Any:

@@ -38,6 +38,7 @@ class SageMakerSimulator:
     :param access_key: of that server, with ``secret_key``: jobs have them as their role; None for the environment's.
     :param home: folder for what jobs and containers work with; None for one that goes with the simulator.
     :param port: 0 takes a free one.
+    :param seed: of the chances that choose variants and sample captures.
     """
 
     def __init__(
@@ -52,11 +53,12 @@ class SageMakerSimulator:
         region: str = "eu-central-1",
         account: str = "123456789012",
         timing: Timing | None = None,
+        seed: int | None = None,
     ) -> None:
         self.region = region
         self._s3_url, self._keys = s3_url, (access_key, secret_key)
         self._home, self._host, self._port = home, host, port
-        self._account, self._timing = account, timing or Timing()
+        self._account, self._timing, self._seed = account, timing or Timing(), seed
         self._stack = ExitStack()
         self._running: RunningSimulator | None = None
 
@@ -105,6 +107,7 @@ class SageMakerSimulator:
                 region=self.region,
                 account=self._account,
                 timing=self._timing,
+                seed=self._seed,
                 role=role,
             )
             self._running = stack.enter_context(RunningSimulator(simulator, host=self._host, port=self._port))

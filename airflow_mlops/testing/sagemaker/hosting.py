@@ -85,6 +85,7 @@ class Endpoint:
     """One endpoint.
 
     :param fleet: what it is InService with.
+    :param leftover: what a rollback that failed has left beside it.
     :param routes: fleets that get requests, with their shares; read and changed under ``gate``.
     """
 

@@ -152,7 +152,6 @@ class Deployment:
         endpoint.fleet, endpoint.config_name = self.green, self.green.config_name
         endpoint.status = "InService"
         self._hosting.retire(endpoint, self.blue)
-        self._clear()
         self._show()
 
     def _rolled_back(self) -> None:
@@ -175,7 +174,6 @@ class Deployment:
         else:
             endpoint.status = "InService"
             self._hosting.retire(endpoint, self.green)
-            self._clear()
         self._show()
 
     def _out_of_time(self) -> None:
@@ -203,13 +201,6 @@ class Deployment:
                 action()
 
         self._simulator.clock.schedule(delay, act)
-
-    def _clear(self) -> None:
-        """End what an earlier rollback that failed has left."""
-        endpoint = self._endpoint
-        if endpoint.leftover is not None and endpoint.leftover is not self.blue:
-            self._hosting.retire(endpoint, endpoint.leftover)
-        endpoint.leftover = None
 
     def _end(self) -> None:
         self._over, self._watching = True, False

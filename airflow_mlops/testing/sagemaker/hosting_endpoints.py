@@ -75,6 +75,9 @@ def update_endpoint(simulator: Simulator, params: dict[str, Any]) -> dict[str, A
     if policy is not None:
         _check_policy(simulator, policy)
         _check_names(blue, config)
+        if "RollingUpdatePolicy" in policy and len(blue.variants) > 1:
+            # https://docs.aws.amazon.com/sagemaker/latest/dg/deployment-guardrails-exclusions.html
+            raise invalid("Endpoints with several variants can't have a RollingUpdatePolicy.")
     _check_scaling(simulator, endpoint, blue, config)
     green = hosting.make_fleet(endpoint, config)
     if params.get("RetainAllVariantProperties"):
@@ -207,11 +210,12 @@ def _find(simulator: Simulator, name: str) -> Endpoint:
 
 def _changeable(simulator: Simulator, name: str) -> Endpoint:
     endpoint = _find(simulator, name)
-    if endpoint.status == "Failed":
+    if endpoint.status in ("Failed", "UpdateRollbackFailed"):
         # "DeleteEndpoint is the only operation that can be performed on a failed endpoint":
-        # https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_DescribeEndpoint.html
-        raise invalid(f'Cannot update endpoint "{endpoint.arn}" with status Failed: it can only be deleted.')
-    if endpoint.status not in ("InService", "UpdateRollbackFailed"):
+        # https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_DescribeEndpoint.html. What a failed rollback
+        # permits is not said; refusing is the careful reading.
+        raise invalid(f'Cannot update endpoint "{endpoint.arn}" with status {endpoint.status}.')
+    if endpoint.status != "InService":
         raise _in_progress(endpoint)
     return endpoint
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from botocore.exceptions import ClientError
@@ -221,21 +223,19 @@ def test_an_update_can_be_ordered_to_fail_also_without_a_word(hosted, message):
     assert settled.get("FailureReason", "") == message
 
 
-def test_a_rollback_that_fails_leaves_both_and_an_update_mends_it(hosted):
+def test_a_rollback_that_fails_leaves_both_until_the_endpoint_is_deleted(hosted):
     hosted.create(hosted.config(variant(hosted.model(1))))
     hosted.world.sagemaker.order(Fault("update_fails", "UpdateEndpoint", message="Out of luck."))
     hosted.world.sagemaker.order(Fault("rollback_fails", "UpdateEndpoint", message="No way back."))
-    hosted.sagemaker.update_endpoint(
-        EndpointName=hosted.name, EndpointConfigName=hosted.config(variant(hosted.model(2)))
-    )
+    second = hosted.config(variant(hosted.model(2)))
+    hosted.sagemaker.update_endpoint(EndpointName=hosted.name, EndpointConfigName=second)
     settled = hosted.settled()
     assert (settled["EndpointStatus"], settled["FailureReason"]) == ("UpdateRollbackFailed", "No way back.")
     assert {hosted.invoke()[0][0] for _ in range(60)} == {2, 3}
-    third = hosted.config(variant(hosted.model(3)))
-    hosted.sagemaker.update_endpoint(EndpointName=hosted.name, EndpointConfigName=third)
-    settled = hosted.settled()
-    assert (settled["EndpointStatus"], settled["EndpointConfigName"]) == ("InService", third)
-    assert {hosted.invoke()[0][0] for _ in range(5)} == {4}
+    with pytest.raises(ClientError, match="with status UpdateRollbackFailed"):
+        hosted.sagemaker.update_endpoint(EndpointName=hosted.name, EndpointConfigName=second)
+    hosted.sagemaker.delete_endpoint(EndpointName=hosted.name)
+    hosted.until(lambda: not hosted.world.sagemaker.simulator.room(_hosting())._containers)
 
 
 def test_a_deleted_endpoint_is_gone_with_its_processes(hosted):
@@ -258,6 +258,30 @@ def test_processes_die_with_the_simulator(s3_server):
         (container,) = world.sagemaker.simulator.room(_hosting())._containers
         pid = container.pid
         assert _alive(pid)
+    assert not _alive(pid)
+
+
+def test_processes_die_with_a_simulator_that_is_killed(s3_server):
+    import subprocess
+    import sys
+
+    script = (
+        "import contextlib, sys, time; from tests.core.aws.world import simulated; "
+        "from tests.servers import S3Server; from tests.testing.sagemaker.hosted import Hosted, variant; "
+        "from airflow_mlops.testing.sagemaker.hosting import Hosting\n"
+        "with simulated(contextlib.nullcontext(S3Server('s3', sys.argv[1]))) as world:\n"
+        "    hosted = Hosted(world); hosted.create(hosted.config(variant(hosted.model())))\n"
+        "    print(next(iter(world.sagemaker.simulator.room(Hosting)._containers)).pid, flush=True); time.sleep(600)\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", script, s3_server.endpoint], stdout=subprocess.PIPE
+    ) as process:
+        pid = int(process.stdout.readline())
+        assert _alive(pid)
+        process.kill()
+    until = time.monotonic() + 30
+    while _alive(pid) and time.monotonic() < until:
+        time.sleep(0.05)
     assert not _alive(pid)
 
 
@@ -304,13 +328,11 @@ def _shown(hosted):
 
 
 def _alive(pid):
-    import os
-
+    """Whether a process runs; one that nobody has waited for yet does not."""
     try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except FileNotFoundError:
         return False
-    return True
 
 
 def test_what_is_shown_may_lag_behind(s3_server):
