@@ -6,7 +6,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from airflow_mlops.core.aws.errors import explain, is_missing, passes
-from airflow_mlops.core.aws.foreign import foreign
+from airflow_mlops.core.aws.foreign import foreign, look
 from airflow_mlops.core.aws.names import endpoint_name
 from airflow_mlops.core.aws.s3_options import S3Requests
 from airflow_mlops.core.aws.session import Aws
@@ -40,20 +40,18 @@ def found_bucket(client: Any, uri: str, requests: S3Requests) -> tuple[str, str 
     """
     from botocore.exceptions import BotoCoreError, ClientError
 
-    bucket = urlsplit(uri).netloc
+    parts = urlsplit(uri)
+    bucket, path = parts.netloc, parts.path.strip("/")
+    prefix = f"{path}/" if path else ""
     try:
-        answer = client.head_bucket(Bucket=bucket, **requests.bucket)
+        answer = look(client, bucket, prefix, requests.object)
     except (BotoCoreError, ClientError) as error:
-        cause = foreign(error, client, bucket, requests)
+        cause = foreign(error, client, bucket, prefix, requests)
         if cause is not None:
             raise PlatformError(f"can't use {uri}: {cause.says}", remedy=cause.remedy) from None
-        if is_missing(error) or getattr(error, "response", {}).get("Error", {}).get("Code") == "404":
-            raise PlatformError(
-                f"can't use {uri}: there is no such bucket", remedy="make it, or correct the URI"
-            ) from None
         raise explain(error, f"use {uri}") from None
     headers = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {})
-    region = answer.get("BucketRegion") or headers.get("x-amz-bucket-region")
+    region = headers.get("x-amz-bucket-region")
     return f"bucket {bucket}" + (f" in {region}" if region else ""), region
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from airflow_mlops.core.aws.foreign import foreign
+from airflow_mlops.core.aws.foreign import foreign, look
 from airflow_mlops.core.aws.s3_options import S3Options, S3Requests
 from airflow_mlops.core.data.glob import check_path, fixed_prefix, path_matches
 from airflow_mlops.core.data.object_versions import (
@@ -83,7 +83,7 @@ class S3Root:
         """:raises DataError: if the bucket is of another account than the options say."""
         if self._requests.bucket:
             with self._reading("the bucket"):
-                self._client.head_bucket(Bucket=self._bucket, **self._requests.bucket)
+                look(self._client, self._bucket, self._prefix, self._requests.object)
 
     def at(self, uri: str) -> S3Root:
         """The root at another URI of S3, with the same client and options."""
@@ -193,7 +193,9 @@ class S3Root:
         except (BotoCoreError, ClientError) as error:
             if is_missing(error):
                 raise DataMissing(f"{what} is missing in {self.uri}") from None
-            cause = foreign(error, self._client, self._bucket, self._requests) or by_text(message(error))
+            cause = foreign(error, self._client, self._bucket, self._prefix, self._requests) or by_text(
+                message(error)
+            )
             told = explain(error, f"read {what}", self.uri, cause)
             denied = cause is None and status(error) == 403 and code(error) in _DENIED
             remedy = _PERMISSIONS if denied else told.remedy

@@ -265,7 +265,7 @@ class S3Store:
             raise self._told(error, action) from error
 
     def _told(self, error: Exception, action: str) -> StoreError:
-        cause = foreign(error, self._client, self._bucket, self._requests)
+        cause = foreign(error, self._client, self._bucket, self._prefix, self._requests)
         return s3_errors.explain(error, action, self.uri, cause)
 
 

@@ -71,17 +71,24 @@ def test_credentials_that_are_no_good_are(error: Exception) -> None:
 
 
 def test_the_bucket_and_its_region() -> None:
-    client = FakeAws(head_bucket={"BucketRegion": "us-east-1"}).client("s3")
+    listed = {"ResponseMetadata": {"HTTPHeaders": {"x-amz-bucket-region": "us-east-1"}}}
+    client = FakeAws(list_objects_v2=listed).client("s3")
     assert found_bucket(client, "s3://models/p", NO_OPTIONS) == ("bucket models in us-east-1", "us-east-1")
-    silent = FakeAws(head_bucket={}).client("s3")
+    silent = FakeAws(list_objects_v2={}).client("s3")
     assert found_bucket(silent, "s3://models/p", NO_OPTIONS) == ("bucket models", None)
 
 
 @pytest.mark.parametrize(
     "error, says",
     [
-        (refusal("404", "Not Found", 404), "can't use s3://models/p: there is no such bucket"),
-        (refusal("403", "Forbidden", 403), "can't use s3://models/p: access is denied.*s3:ListBucket"),
+        (
+            refusal("NoSuchBucket", "The specified bucket does not exist", 404),
+            "can't use s3://models/p: there is no such bucket",
+        ),
+        (
+            refusal("AccessDenied", "Access Denied", 403),
+            "can't use s3://models/p: access is denied.*s3:ListBucket",
+        ),
         (
             refusal("301", "Moved Permanently", 301),
             "can't use s3://models/p: the bucket is in another region",
@@ -90,12 +97,12 @@ def test_the_bucket_and_its_region() -> None:
 )
 def test_a_bucket_that_cant_be_used_is_named(error: Exception, says: str) -> None:
     with pytest.raises(PlatformError, match=says):
-        found_bucket(FakeAws(head_bucket=error).client("s3"), "s3://models/p", NO_OPTIONS)
+        found_bucket(FakeAws(list_objects_v2=error).client("s3"), "s3://models/p", NO_OPTIONS)
 
 
 def test_a_bucket_of_another_account_is_named() -> None:
     class Guarded:
-        def head_bucket(self, ExpectedBucketOwner: str | None = None, **_: Any) -> dict[str, Any]:  # noqa: N803
+        def list_objects_v2(self, ExpectedBucketOwner: str | None = None, **_: Any) -> dict[str, Any]:  # noqa: N803
             if ExpectedBucketOwner:
                 raise refusal("403", "Forbidden", 403)
             return {}

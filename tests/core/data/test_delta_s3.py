@@ -128,8 +128,8 @@ def test_who_pays_is_told_and_whose_the_bucket_is_is_asked(lake: Lake) -> None:
     lake.write(1)
     asked: list[str] = []
     lake.client.meta.events.register(
-        "before-parameter-build.s3.HeadBucket",
-        lambda params, **_: asked.append(params["ExpectedBucketOwner"]),
+        "before-parameter-build.s3.ListObjectsV2",
+        lambda params, **_: asked.append(params.get("ExpectedBucketOwner")),
     )
     options = S3Options(requester_pays=True, bucket_owner="123456789012")
     root = open_data_root(f"s3://{lake.bucket}/lake", lake.client, options)
