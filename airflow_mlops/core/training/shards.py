@@ -1,8 +1,8 @@
 """Several machines that train one model together: each on its share of the rows, with XGBoost's own collective.
 
 The machines exchange sums of gradients per bin, so that all of them grow the same trees. The result is a model of all
-rows; its bytes are the same whenever the same rows are shared by the same number of machines, but not those of one
-machine alone, whose bins and sums come about in another order.
+rows; its bytes are the same whenever the same rows are shared by the same number of machines. Where a feature has more
+values than bins (``max_bin``, 256), they are not those of one machine alone, which finds its bins otherwise.
 """
 
 from __future__ import annotations
