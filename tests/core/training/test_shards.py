@@ -44,6 +44,7 @@ def test_two_processes_train_one_model_and_agree() -> None:
     assert first.split()[0] == hashlib.sha256(whole.artifact).hexdigest()
 
 
+@pytest.mark.slow
 def test_the_same_rows_shared_alike_give_the_same_bytes() -> None:
     """Here the bins are sketched: the model is not that of one machine."""
     first, second = said(two(free_port(), rows=3000))
