@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from airflow_mlops.core.data.version import DatasetVersion
     from airflow_mlops.core.training.artifact import TrainedModel
     from airflow_mlops.core.training.sagemaker.jobs import SageMakerTraining
-    from airflow_mlops.core.training.sagemaker.jobs import Task as JobTask
+    from airflow_mlops.core.training.sagemaker.starting import Task as JobTask
 
 #: Seconds that a killed task waits for SageMaker to take the order to stop.
 _STOP = 20.0
@@ -154,7 +154,7 @@ def job_task(operator: BaseOperator, work: Work, context: Context) -> JobTask:
 
     Airflow raises ``max_tries`` by the tries that were used up when a task is cleared, and only then.
     """
-    from airflow_mlops.core.training.sagemaker.jobs import Task
+    from airflow_mlops.core.training.sagemaker.starting import Task
 
     ti = context["ti"]
     mapped = "" if ti.map_index is None or ti.map_index < 0 else f"[{ti.map_index}]"

@@ -20,6 +20,7 @@ from airflow_mlops.core.store.results import recall
 from airflow_mlops.core.training.artifact import TrainedModel
 from airflow_mlops.core.training.sagemaker import patience
 from airflow_mlops.core.training.sagemaker.jobs import SageMakerTraining
+from airflow_mlops.core.training.sagemaker.starting import Starter
 from airflow_mlops.operators.model import TrainOperator
 from airflow_mlops.testing.sagemaker import Fault
 from airflow_mlops.triggers.training import TrainingTrigger
@@ -46,9 +47,9 @@ def jobs(s3_server: S3Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(async_clients, "LINGER", 0.3)
     with simulated(contextlib.nullcontext(s3_server)) as aws:
         jobs = orders(aws, tmp_path)
-        ours = SageMakerTraining._our_code
+        ours = Starter._our_code
         monkeypatch.setattr(
-            SageMakerTraining,
+            Starter,
             "_our_code",
             lambda self, source: ours(self, source) if jobs.script is None else jobs._uploaded(),
         )
@@ -212,13 +213,13 @@ class TestNotDeferred:
     ) -> None:
         jobs.script = SLEEP
         operator = train(jobs)
-        created = SageMakerTraining._created
+        created = Starter._created
 
-        def killed(self: SageMakerTraining, *arguments: Any) -> bool:
+        def killed(self: Starter, *arguments: Any) -> bool:
             operator.on_kill()
             return created(self, *arguments)
 
-        monkeypatch.setattr(SageMakerTraining, "_created", killed)
+        monkeypatch.setattr(Starter, "_created", killed)
         with pytest.raises(AirflowException, match="the task was killed"):
             run.execute(operator)
         (job,) = jobs.names()

@@ -15,7 +15,8 @@ from airflow_mlops.core.data.version import DatasetVersion
 from airflow_mlops.core.store import Store, open_store
 from airflow_mlops.core.training.artifact import TrainedModel
 from airflow_mlops.core.training.run import train
-from airflow_mlops.core.training.sagemaker.jobs import SageMakerTraining, Task
+from airflow_mlops.core.training.sagemaker.jobs import SageMakerTraining
+from airflow_mlops.core.training.sagemaker.starting import Task
 from airflow_mlops.core.training.sagemaker.status import TrainingStatus
 from tests.core.aws.world import World as AwsWorld
 from tests.core.training.world import World, make_version, spec_of

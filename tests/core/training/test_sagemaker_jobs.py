@@ -2,35 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 
 from airflow_mlops.core.errors import ServiceUnavailable, TrainingError
-from airflow_mlops.core.training.sagemaker.jobs import Task
+from airflow_mlops.core.training.sagemaker.starting import Task
 from airflow_mlops.testing.sagemaker import Fault
 from tests.core.aws.killing import killed_at
-from tests.core.aws.world import simulated
-from tests.core.training.sagemaker_world import FAIL, SLEEP, TASK, Jobs, orders
-from tests.servers import S3Server, ministack
+from tests.core.training.sagemaker_world import FAIL, SLEEP, TASK, Jobs
 
 pytestmark = pytest.mark.s3
-
-
-@pytest.fixture(scope="module")
-def s3_server() -> Iterator[S3Server]:
-    with ministack() as server:
-        yield server
-
-
-@pytest.fixture
-def jobs(s3_server: S3Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Jobs]:
-    monkeypatch.setenv("AIRFLOW_MLOPS_CACHE", str(tmp_path / "cache"))
-    with simulated(contextlib.nullcontext(s3_server)) as aws:
-        yield orders(aws, tmp_path)
 
 
 class TestOneJob:
@@ -84,7 +66,7 @@ class TestOneJob:
     def test_another_job_of_the_name_is_not_taken_for_ours(self, jobs: Jobs) -> None:
         jobs.script = SLEEP
         training = jobs.training()
-        name = training.job(TASK)
+        name = training._starter.job(TASK)
         taken = dict.fromkeys(("mlops_store", "mlops_data"), '"elsewhere"')
         client = jobs.aws.aws.client("sagemaker")
         asked = client.describe_training_job(TrainingJobName=jobs.start(Task("other")))
@@ -129,6 +111,9 @@ class TestStopped:
         jobs.wait(job)
         with pytest.raises(TrainingError, match=r"raise sagemaker\.training\.max_runtime"):
             jobs.training().collect(job, jobs.version)
+        with pytest.raises(TrainingError, match=r"raise sagemaker\.training\.max_runtime"):
+            jobs.start()
+        assert jobs.names() == [job], "the limit would be met again"
 
 
 class TestFailed:

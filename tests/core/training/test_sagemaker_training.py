@@ -2,34 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
 from airflow_mlops.core.errors import TrainingError
 from airflow_mlops.core.store.blobs import get_bytes
 from airflow_mlops.testing.sagemaker import Fault
-from tests.core.aws.world import simulated
-from tests.core.training.sagemaker_world import Jobs, orders
+from tests.core.training.sagemaker_world import Jobs
 from tests.core.training.world import spec_of
-from tests.servers import S3Server, ministack
 
 pytestmark = [pytest.mark.s3, pytest.mark.slow]
-
-
-@pytest.fixture(scope="module")
-def s3_server() -> Iterator[S3Server]:
-    with ministack() as server:
-        yield server
-
-
-@pytest.fixture
-def jobs(s3_server: S3Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Jobs]:
-    monkeypatch.setenv("AIRFLOW_MLOPS_CACHE", str(tmp_path / "cache"))
-    with simulated(contextlib.nullcontext(s3_server)) as aws:
-        yield orders(aws, tmp_path)
 
 
 def test_one_machine_gives_the_same_bytes_as_none(jobs: Jobs) -> None:

@@ -7,11 +7,13 @@ import posixpath
 import tarfile
 
 from airflow_mlops.core.aws.training_request import FAILURE, RESULT
-from airflow_mlops.core.errors import KeyMissing, StoreError, TrainingError
+from airflow_mlops.core.errors import KeyMissing, MlopsError, StoreError, TrainingError
 from airflow_mlops.core.store import Store
 from airflow_mlops.core.store.blobs import blob_key
 from airflow_mlops.core.store.results import parse
 from airflow_mlops.core.training.artifact import TrainedModel
+from airflow_mlops.core.training.sagemaker.failure import failure_of
+from airflow_mlops.core.training.sagemaker.status import TrainingStatus
 
 #: A record is some kilobytes; levels of categories may make it more.
 _LARGEST = 64 * 2**20
@@ -33,6 +35,12 @@ def read_trained(store: Store, uri: str) -> TrainedModel:
     if data is None:
         raise TrainingError(f"the job left no {RESULT}", given=uri, remedy="read the job's log")
     return parse(data, TrainedModel, f"{RESULT} in {uri}")
+
+
+def why_ended(store: Store, status: TrainingStatus) -> MlopsError:
+    """The error of a job that has ended without a model, in our own words where the job left some."""
+    said = read_failure(store, status.output) if status.state == "Failed" else ""
+    return failure_of(status, said)
 
 
 def read_failure(store: Store, uri: str) -> str:
