@@ -26,6 +26,23 @@ _OF_SERVICE: dict[str, dict[str, Any]] = {
     # A model may answer for 60 seconds, and each repetition is one more request to it.
     "sagemaker-runtime": {"read_timeout": 70, "retries": {"mode": "standard", "total_max_attempts": 3}},
 }
+#: Of AWS's partitions, as botocore's partitions.json has them; the last are those of dual-stack addresses.
+_SUFFIXES = (
+    ".amazonaws.com",
+    ".amazonaws.com.cn",
+    ".amazonaws.eu",
+    ".c2s.ic.gov",
+    ".cloud.adc-e.uk",
+    ".csp.hci.ic.gov",
+    ".sc2s.sgov.gov",
+    ".api.amazonwebservices.com.cn",
+    ".api.amazonwebservices.eu",
+    ".api.aws",
+    ".api.aws.hci.ic.gov",
+    ".api.aws.ic.gov",
+    ".api.aws.scloud",
+    ".api.cloud-aws.adc-e.uk",
+)
 
 
 def client_config(service: str, over: Config | None = None) -> Config:
@@ -62,8 +79,7 @@ def by_path(config: Config) -> Config:
 
 def is_aws(url: str) -> bool:
     """Whether an address is of AWS itself, in any of its partitions, VPC endpoints included."""
-    host = urlsplit(url).hostname or ""
-    return ".amazonaws." in f".{host}." or host.endswith(".api.aws")
+    return (urlsplit(url).hostname or "").endswith(_SUFFIXES)
 
 
 def _retries(ours: dict[str, Any], theirs: dict[str, Any]) -> dict[str, Any]:
