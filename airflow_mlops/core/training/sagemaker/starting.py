@@ -84,7 +84,7 @@ class Starter:
         role_of(self.settings)
         source = source_of(spec.features)
         request = self._request(spec, version, task, source)
-        code = (self.program or self._our_code)(source)
+        code = self.program(source) if self.program else self._our_code(source, spec)
         for number in range(_MOST_JOBS):
             name = self.job(task, number)
             begins(name)
@@ -106,14 +106,16 @@ class Starter:
         again = f"+{number}" if number else ""
         return job_name(self.settings.prefix, self.model, f"{task.run}{again}", task.attempt)
 
-    def _our_code(self, source: FeatureSource | None) -> str:
+    def _our_code(self, source: FeatureSource | None, spec: ModelSpec) -> str:
         from airflow_mlops.core.aws.bundle import code_uri
         from airflow_mlops.core.aws.requirements import PYTHON
 
+        resampling = spec.training.augmentation
+        synthetic = ("imblearn",) if resampling and resampling.method == "smote" else ()
         return code_uri(
             self.store,
             environment_lock(),
-            imports_of(source) if source else (),
+            (*(imports_of(source) if source else ()), *synthetic),
             # Which Python an image of one's own has is not known here.
             python=None if self.settings.training.image else PYTHON,
         )
