@@ -139,8 +139,9 @@ _CONTAINER = (
 )
 
 TRAINING = (
-    Grant("Store", ("s3:AbortMultipartUpload", "s3:GetObject", "s3:PutObject"), (_OBJECTS,)),
-    Grant("StoreList", ("s3:ListBucket",), (_STORE,), _BELOW),
+    Grant("Store", ("s3:GetObject", "s3:PutObject"), (_OBJECTS,)),
+    Grant("Uploads", ("s3:AbortMultipartUpload",), (_OBJECTS,), service="sagemaker"),
+    Grant("StoreList", ("s3:ListBucket",), (_STORE,), _BELOW, service="sagemaker"),
     Grant("Source", ("s3:GetObject", "s3:GetObjectVersion"), (_SOURCES,)),
     *_CONTAINER,
 )

@@ -1,0 +1,170 @@
+"""IAM: the roles may do what a release does, and nothing else; the documents say so."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from airflow_mlops.core.aws.permissions import GRANTS, Role
+from airflow_mlops.core.aws.policies import actions_of, document, grants_of, write_documents
+from airflow_mlops.testing.calls import read_calls
+from tests.core.aws import release as story
+
+DOCS = Path(__file__).parents[3] / "docs" / "iam"
+VALUES = {
+    "bucket": story.BUCKET,
+    "path": story.PATH,
+    "data-bucket": story.SOURCE,
+    "data-path": "",
+    "region": "eu-central-1",
+    "account": story.ACCOUNT,
+    "prefix": story.PREFIX,
+    **{f"{role}-role": f"{story.PREFIX}-{role}" for role in GRANTS},
+}
+#: What a parameter of SageMaker names.
+_KINDS = {
+    "TrainingJobName": "training-job",
+    "TransformJobName": "transform-job",
+    "ModelName": "model",
+    "EndpointConfigName": "endpoint-config",
+    "EndpointName": "endpoint",
+    "ModelPackageGroupName": "model-package-group",
+    "ModelCardName": "model-card",
+}
+
+
+@pytest.fixture(scope="module")
+def calls(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
+    """Every call of a release."""
+    folder = tmp_path_factory.mktemp("release")
+    path = folder / "calls.jsonl"
+    with pytest.MonkeyPatch.context() as patch, story.recording(path, folder) as (sagemaker, aws):
+        patch.setenv("AIRFLOW_MLOPS_CACHE", str(folder / "cache"))
+        story.release(sagemaker, aws, folder)
+    return read_calls(path)
+
+
+def role_of(call: dict[str, Any]) -> Role | None:
+    """Who made a call; None for the owner of the source. What SageMaker does for a role shows in the place."""
+    if call["key_id"] == story.AIRFLOW:
+        return "airflow"
+    if call["key_id"] != story.ROLE:
+        return None
+    names = call["names"]
+    place = names.get("Key") or names.get("Prefix") or ""
+    serving = ("sagemaker/models/", "sagemaker/transform/", "captures/")
+    return "serving" if place.startswith(tuple(f"{story.PATH}/{one}" for one in serving)) else "training"
+
+
+def resources_of(call: dict[str, Any], action: str) -> list[str]:
+    """The resources that a call is on, as far as its parameters name them."""
+    names = call["names"]
+    if action == "iam:PassRole":
+        return [value for key, value in names.items() if key.endswith("RoleArn")]
+    if call["service"] == "s3":
+        whole = f"arn:aws:s3:::{names['Bucket']}"
+        listing = action.startswith(("s3:List", "s3:GetBucket")) and action != "s3:ListMultipartUploadParts"
+        return [whole if listing else f"{whole}/{names['Key']}"] if listing or "Key" in names else []
+    arns = [value for key, value in names.items() if key in ("ModelPackageArn",)]
+    base = f"arn:aws:sagemaker:eu-central-1:{story.ACCOUNT}"
+    return [*arns, *(f"{base}:{_KINDS[key]}/{value}" for key, value in names.items() if key in _KINDS)]
+
+
+def allows(role: Role, action: str, resource: str | None, prefix: str | None) -> bool:
+    for one in document(grants_of(role), VALUES)["Statement"]:
+        if action not in one["Action"]:
+            continue
+        if resource is not None and not any(fnmatchcase(resource, place) for place in one["Resource"]):
+            continue
+        below = one.get("Condition", {}).get("StringLike", {}).get("s3:prefix")
+        if below is None or any(fnmatchcase(prefix or "", place) for place in below):
+            return True
+    return False
+
+
+def needed(calls: Iterable[dict[str, Any]]) -> set[tuple[Role, str, str | None, str | None]]:
+    """Role, action, resource and prefix of every call."""
+    found: set[tuple[Role, str, str | None, str | None]] = set()
+    for call in calls:
+        role = role_of(call)
+        for action in actions_of(call["service"], call["operation"], call["given"]):
+            resources: list[str | None] = [*resources_of(call, action)]
+            for resource in resources or [None]:
+                if role is not None:
+                    found.add((role, action, resource, call["names"].get("Prefix")))
+    return found
+
+
+@pytest.mark.slow
+@pytest.mark.s3
+def test_a_release_may_do_what_it_does(calls: list[dict[str, Any]]) -> None:
+    refused = {
+        (role, action, re.sub(r"[0-9a-f]{12,}", "*", resource or ""), prefix)
+        for role, action, resource, prefix in needed(calls)
+        if not allows(role, action, resource, prefix)
+    }
+    assert not refused, "\n".join(map(str, sorted(refused, key=str)))
+
+
+@pytest.mark.slow
+@pytest.mark.s3
+def test_nothing_is_allowed_that_a_release_does_not_do(calls: list[dict[str, Any]]) -> None:
+    done = {(role, action) for role, action, _, _ in needed(calls)}
+    ours = {
+        (role, action)
+        for role in GRANTS
+        for grant in grants_of(role)
+        if grant.service == "ours"
+        for action in grant.actions
+    }
+    assert not ours - done, "\n".join(map(str, sorted(ours - done)))
+
+
+@pytest.mark.slow
+@pytest.mark.s3
+def test_calls_in_jobs_are_seen_too(calls: list[dict[str, Any]]) -> None:
+    of_jobs = {call["operation"] for call in calls if role_of(call) == "training"}
+    assert {"PutObject", "GetObject"} <= of_jobs
+
+
+def test_the_documents_are_what_the_grants_say(tmp_path: Path) -> None:
+    for path in write_documents(tmp_path):
+        same = json.loads((DOCS / path.name).read_text()) == json.loads(path.read_text())
+        assert same, "python -m airflow_mlops.core.aws.policies docs/iam writes them anew"
+
+
+@pytest.mark.parametrize("role", list(GRANTS))
+def test_documents_fit_the_limits_of_iam(role: Role) -> None:
+    statements = document(grants_of(role, key=True, network=True), VALUES)["Statement"]
+    sids = [one["Sid"] for one in statements]
+    assert len(sids) == len(set(sids))
+    assert all(re.fullmatch("[A-Za-z0-9]+", sid) for sid in sids)
+    # The longest inline policy of a role, white space not counted:
+    # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
+    assert len(json.dumps(statements, separators=(",", ":"))) < 10_240
+
+
+@pytest.mark.parametrize(
+    "service, operation, given, actions",
+    [
+        ("s3", "ListObjectsV2", ["Bucket"], {"s3:ListBucket"}),
+        ("s3", "HeadObject", ["Bucket", "Key"], {"s3:GetObject"}),
+        ("s3", "GetObject", ["Bucket", "Key", "VersionId"], {"s3:GetObjectVersion"}),
+        ("s3", "UploadPart", ["Bucket", "Key"], {"s3:PutObject"}),
+        ("s3", "AbortMultipartUpload", ["Bucket", "Key"], {"s3:AbortMultipartUpload"}),
+        ("sagemaker", "CreateModel", ["ExecutionRoleArn"], {"sagemaker:CreateModel", "iam:PassRole"}),
+        ("sagemaker", "CreateEndpoint", ["Tags"], {"sagemaker:CreateEndpoint", "sagemaker:AddTags"}),
+        ("sagemaker-runtime", "InvokeEndpoint", [], {"sagemaker:InvokeEndpoint"}),
+        ("sts", "GetCallerIdentity", [], set()),
+    ],
+)
+def test_actions_have_their_own_names(
+    service: str, operation: str, given: list[str], actions: set[str]
+) -> None:
+    assert actions_of(service, operation, given) == actions
