@@ -80,14 +80,16 @@ def deliver_months(months: Iterable[int], platform: Platform) -> list[str]:
     if root.scheme != "s3":
         folder = Path(unquote(root.path))
         return [str(write_month(month, folder)) for month in months]
-    client = platform.s3_client()
+    from airflow_mlops.core.aws.s3_options import S3Options
+
+    client, options = platform.s3_client(), platform.s3_options or S3Options.of_environment()
     prefix = root.path.strip("/")
     delivered = []
     with TemporaryDirectory() as aside:
         for month in months:
             path = write_month(month, Path(aside))
             key = "/".join(part for part in (prefix, path.relative_to(aside).as_posix()) if part)
-            client.upload_file(str(path), root.netloc, key)
+            client.upload_file(str(path), root.netloc, key, ExtraArgs=options.of(root.netloc).new(key))
             delivered.append(f"s3://{root.netloc}/{key}")
     return delivered
 
