@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
@@ -28,14 +28,17 @@ class Life:
 
 
 @contextmanager
-def killed_at(number: int, *, after: bool) -> Iterator[Life]:
+def killed_at(number: int, *, after: bool, only: Collection[str] = ()) -> Iterator[Life]:
     """Cut off what runs in the block at its call ``number`` (from 1) of any AWS service, S3 too.
 
     :param after: whether the call still reaches AWS; its answer never arrives.
+    :param only: operations that are counted; all without any.
     """
     life, real = Life(), BaseClient._make_api_call
 
     def call(client: BaseClient, name: str, parameters: Any) -> Any:
+        if only and name not in only:
+            return real(client, name, parameters)
         life.calls += 1
         if life.calls < number or life.cut:
             return real(client, name, parameters)

@@ -15,6 +15,9 @@ from airflow_mlops.core.serving.sagemaker.layout import LIVE, Slot, version_of
 #: Environment of our SageMaker models: whose they are, which variant they are.
 MODEL_VARIABLE, VARIANT_VARIABLE = "MLOPS_MODEL", "MLOPS_VARIANT"
 
+#: States in which nothing answers, whatever variants the description names.
+_SILENT = frozenset({"Creating", "Deleting", "Failed", "OutOfService"})
+
 
 @dataclass(frozen=True)
 class Live:
@@ -57,16 +60,16 @@ class Describer:
         return str(self._variants(config).get(variant, {}).get("InstanceType", ""))
 
     def _live(self, found: dict[str, Any]) -> Live:
-        config = found.get("EndpointConfigName", "")
+        config, status = found.get("EndpointConfigName", ""), found["EndpointStatus"]
         pending = found.get("PendingDeploymentSummary") or {}
-        current = self._slots(found, config, "CurrentWeight")
+        current = () if status in _SILENT else self._slots(found, config, "CurrentWeight")
         coming = (
             self._slots(pending, pending["EndpointConfigName"], "DesiredWeight")
             if pending
             else self._slots(found, config, "DesiredWeight")
         )
         return Live(
-            status=found["EndpointStatus"],
+            status=status,
             config=config,
             slots=current,
             coming=coming,

@@ -69,7 +69,8 @@ def plan(
 def _settle(live: Live, wanted: Sequence[Slot], previous: int | None) -> Step:
     """The traffic is right now; whether it stays so, and whether machines stand idle."""
     if live.status in CHANGING:
-        return Step("done" if same_traffic(live.coming, wanted) else "wait")
+        stays = live.status != "RollingBack" and same_traffic(live.coming, wanted)
+        return Step("done" if stays else "wait")
     spare = [slot for slot in idle(live.slots) if previous is None or slot.version != previous]
     if not spare:
         return Step("done")

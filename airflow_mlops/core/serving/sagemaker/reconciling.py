@@ -72,25 +72,26 @@ class Reconciliation:
             if step.kind == "done":
                 self._prove(step, live)
                 return
-            if step.kind == "stuck":
-                raise reasons.stuck(self.name, live.reason if live else "", self.desired)
             if step.kind != "wait":
                 self._make(step, live)
-            self._wait(live)
+            self._wait(live, asked=step.kind != "wait")
 
     def _next(self, live: Live | None) -> Step:
         """The next step. :raises DeploymentFailed: if the last one came to nothing."""
         keep = self.keep_previous and not self.guardrail
         previous = self.history.previous_champion(self.desired.champion) if keep else None
         step = plan(live, self._wanted, previous=previous, guardrail=self.guardrail)
-        if step.kind in ("done", "wait", "stuck"):
-            return step
         change = self.history.open_change(self.desired)
-        if change is None or (live is not None and live.config == change.target):
+        if live is not None and step.kind == "stuck":
+            self._end(change, live.reason)
+            raise reasons.stuck(self.name, live.reason, self.desired)
+        if change is None or step.kind in ("done", "wait"):
             return step
         if live is None or not _has_moved(live, change):
             # Either not to be seen yet, or it never was.
             return Step("wait") if self.now() - change.at < STALE else step
+        if step.kind != "replace" and live.config == change.target:
+            return step
         raise self._came_to_nothing(live, change)
 
     def _came_to_nothing(self, live: Live, change: Change) -> DeploymentFailed:
@@ -101,8 +102,13 @@ class Reconciliation:
         else:
             error = reasons.rolled_back(self.name, why, self._serves(live), self.desired)
             self.calls.scaling.apply(_answering(live.slots), change.scaling)
-        self.history.note(change.model_copy(update={"ended": why or "no reason given", "at": self.now()}))
+        self._end(change, why)
         return error
+
+    def _end(self, change: Change | None, why: str) -> None:
+        if change is not None:
+            ended = {"ended": why or "no reason given", "at": self.now()}
+            self.history.note(change.model_copy(update=ended))
 
     def _make(self, step: Step, live: Live | None) -> None:
         """Ask for a change, and write down that it was accepted; one that is refused for now is asked for again."""
@@ -157,11 +163,14 @@ class Reconciliation:
         if newest is not None and newest.number > self.desired.number:
             raise reasons.overtaken(self.name, newest, self.desired)
 
-    def _wait(self, live: Live | None) -> None:
-        """:raises DeploymentPending: at the timeout. :raises DeploymentFailed: when no change may take so long."""
+    def _wait(self, live: Live | None, *, asked: bool) -> None:
+        """:param asked: whether a change was asked for since ``live`` was seen.
+
+        :raises DeploymentPending: at the timeout. :raises DeploymentFailed: when no change may take so long.
+        """
         waited = time.monotonic() - self._started
         change = self.history.open_change(self.desired)
-        status = live.status if live else "not there yet"
+        status = "Updating" if asked else live.status if live else "not there yet"
         whole = max(waited, (self.now() - change.at).total_seconds() if change else 0.0)
         if whole >= self.slowest.total_seconds():
             raise reasons.too_slow(self.name, status, self._serves(live), self.desired, whole)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import io
 import json
@@ -29,13 +30,14 @@ _INFERENCE = """
 import json, os, time
 
 class Response:
-    content_type = "application/json"
+    # As Flask's: a WSGI application.
 
-    def __init__(self, status_code, body):
-        self.status_code, self.body = status_code, body
+    def __init__(self, status, body):
+        self.status, self.body = status, body
 
-    def get_data(self):
-        return json.dumps(self.body).encode()
+    def __call__(self, environ, start_response):
+        start_response(str(self.status) + " -", [("Content-Type", "application/json")])
+        return [json.dumps(self.body).encode()]
 
 def model_fn(folder):
     with open(os.path.join(folder, "version.json")) as file:
@@ -121,7 +123,10 @@ def endpoint_of(world: World, store: Store, given: SageMaker) -> SageMakerEndpoi
 
 def _packed(files: dict[str, str]) -> bytes:
     raw = io.BytesIO()
-    with tarfile.open(fileobj=raw, mode="w:gz") as tar:
+    with (
+        gzip.GzipFile(filename="", mode="wb", fileobj=raw, mtime=0) as packed,
+        tarfile.open(fileobj=packed, mode="w") as tar,
+    ):
         for name, text in files.items():
             about = tarfile.TarInfo(name)
             about.size = len(text.encode())
