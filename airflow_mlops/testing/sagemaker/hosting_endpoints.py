@@ -28,6 +28,10 @@ def create_endpoint(simulator: Simulator, params: dict[str, Any]) -> dict[str, A
     if name in hosting.endpoints:
         raise invalid(f'Cannot create already existing endpoint "{arn}".')
     config = _config(simulator, params["EndpointConfigName"])
+    if hosting.configs.seen(config["EndpointConfigName"]) is None:
+        # "The response might include some stale data. If the dependent entities are not yet in DynamoDB, this causes a
+        # validation error": https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreateEndpoint.html
+        raise missing_config(simulator, config["EndpointConfigName"])
     endpoint = Endpoint(name, arn, simulator.clock.now(), config_name=config["EndpointConfigName"])
     if "DeploymentConfig" in params:
         _check_policy(simulator, params["DeploymentConfig"])
@@ -69,6 +73,10 @@ def update_endpoint(simulator: Simulator, params: dict[str, Any]) -> dict[str, A
     config = _config(simulator, params["EndpointConfigName"])
     # AWS finds the old one, too: https://github.com/hashicorp/terraform-provider-aws/issues/40048
     _config(simulator, endpoint.config_name)
+    if config["EndpointConfigName"] == endpoint.config_name:
+        # "You cannot update an endpoint with the current EndpointConfig", UpdateEndpoint's documentation said until it
+        # became "To update an endpoint, you must create a new EndpointConfig".
+        raise invalid(f'Cannot update endpoint "{endpoint.arn}" with its current endpoint configuration.')
     policy = params.get("DeploymentConfig")
     if policy is None and params.get("RetainDeploymentConfig"):
         policy = endpoint.last_policy

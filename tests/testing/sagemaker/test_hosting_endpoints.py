@@ -90,8 +90,8 @@ def test_an_update_moves_to_the_new_configuration(hosted):
 
 def test_nothing_changes_an_endpoint_that_changes(hosted):
     model = hosted.model()
+    hosted.create(hosted.config(variant(model)))
     config = hosted.config(variant(model))
-    hosted.create(config)
     hosted.sagemaker.update_endpoint(EndpointName=hosted.name, EndpointConfigName=config)
     with pytest.raises(ClientError, match='Cannot update in-progress endpoint "arn:aws:'):
         hosted.sagemaker.update_endpoint(EndpointName=hosted.name, EndpointConfigName=config)
@@ -112,6 +112,13 @@ def test_a_configuration_in_use_can_be_deleted_but_the_endpoint_not_updated_then
     assert hosted.invoke()[1] == "v1"
     with pytest.raises(ClientError, match=f"Could not find endpoint configuration .*{first}"):
         hosted.sagemaker.update_endpoint(EndpointName=hosted.name, EndpointConfigName=second)
+
+
+def test_an_update_needs_another_configuration(hosted):
+    config = hosted.config(variant(hosted.model()))
+    hosted.create(config)
+    with pytest.raises(ClientError, match="with its current endpoint configuration"):
+        hosted.sagemaker.update_endpoint(EndpointName=hosted.name, EndpointConfigName=config)
 
 
 def test_retained_properties(hosted):
@@ -340,9 +347,11 @@ def test_what_is_shown_may_lag_behind(s3_server):
 
     with simulated(contextlib.nullcontext(s3_server), timing=Timing(lag=timedelta(hours=1))) as world:
         hosted = Hosted(world)
-        hosted.sagemaker.create_endpoint(
-            EndpointName=hosted.name, EndpointConfigName=hosted.config(variant(hosted.model(1)))
-        )
+        new = {"EndpointName": hosted.name, "EndpointConfigName": hosted.config(variant(hosted.model(1)))}
+        with pytest.raises(ClientError, match="Could not find endpoint configuration"):
+            hosted.sagemaker.create_endpoint(**new)
+        hosted.advance(hours=1)
+        hosted.sagemaker.create_endpoint(**new)
         with pytest.raises(ClientError, match="Could not find endpoint"):
             hosted.describe()
         hosted.until(lambda: _shown(hosted) or hosted.advance(minutes=31))
