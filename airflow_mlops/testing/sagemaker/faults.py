@@ -7,14 +7,18 @@ from dataclasses import dataclass, field
 
 from airflow_mlops.testing.sagemaker.api import ApiError
 
+KINDS = ("error", "capacity", "interrupted", "stopped", "internal", "update_fails", "rollback_fails")
+
 
 @dataclass
 class Fault:
     """What goes wrong, so many times.
 
-    :param kind: ``error`` for an answer with ``code``; other kinds are looked for by the room that knows them:
-        ``capacity`` (no machines), ``stopped`` (a job is stopped by SageMaker), ``update_fails``, ``rollback_fails``.
+    :param kind: ``error`` for an answer with ``code``; the others happen to jobs and endpoints: ``capacity`` (no
+        machines), ``interrupted`` (a spot job loses its machines), ``stopped`` (SageMaker stops a job), ``internal``
+        (an error of SageMaker's own), ``update_fails`` and ``rollback_fails`` (an endpoint's update, its way back).
     :param operation: of the SageMaker API, e.g. ``CreateTrainingJob``; None for any.
+    :raises ValueError: if there is no such kind, or it would never happen.
     """
 
     kind: str
@@ -23,6 +27,12 @@ class Fault:
     message: str = "Rate exceeded"
     status: int = 400
     times: int = 1
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise ValueError(f"there is no fault {self.kind!r}: it is one of {', '.join(KINDS)}")
+        if self.times < 1:
+            raise ValueError(f"a fault happens once at least, not {self.times} times")
 
 
 @dataclass

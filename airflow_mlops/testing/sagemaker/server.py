@@ -107,15 +107,18 @@ class SimulatorApp:
         return answer
 
     def _control(self, name: str, body: bytes) -> Answer:
-        given = json.loads(body or b"{}")
-        if name == "advance":
-            self._simulator.clock.advance(timedelta(seconds=float(given["seconds"])))
-        elif name == "faults":
-            self._simulator.faults.order(Fault(**given))
-        elif name != "now":
-            return 404, {}, b""
-        now = {"now": self._simulator.clock.now().isoformat()}
-        return 200, {"content-type": "application/json"}, json.dumps(now).encode()
+        kind = {"content-type": "application/json"}
+        try:
+            given = json.loads(body or b"{}")
+            if name == "advance":
+                self._simulator.clock.advance(timedelta(seconds=float(given["seconds"])))
+            elif name == "faults":
+                self._simulator.faults.order(Fault(**given))
+            elif name != "now":
+                return 404, {}, b""
+        except (KeyError, TypeError, ValueError) as error:
+            return 400, kind, json.dumps({"message": f"{name}: {error}"}).encode()
+        return 200, kind, json.dumps({"now": self._simulator.clock.now().isoformat()}).encode()
 
 
 class RunningSimulator:
