@@ -109,7 +109,8 @@ def run_plan(arguments: argparse.Namespace) -> int:
     wish = Wish(
         region=region,
         store=store,
-        data=arguments.data or (platform.data_uri if platform else None),
+        data=arguments.data
+        or (platform.data_uri if platform and platform.data_uri.startswith("s3://") else None),
         account=arguments.account,
         airflow=arguments.airflow,
         settings=(platform.sagemaker if platform else None) or SageMaker(),
@@ -181,7 +182,7 @@ def run_clean(arguments: argparse.Namespace) -> int:
     gone = clean(aws, settings.of_model(arguments.model), arguments.model, store, dry_run=not arguments.yes)
     for name in gone:
         print(name)
-    print(f"{len(gone)} {'are deleted' if arguments.yes else 'would go; --yes deletes them'}")
+    print(f"{len(gone)} {'deleted' if arguments.yes else 'would go; --yes deletes them'}")
     return 0
 
 
