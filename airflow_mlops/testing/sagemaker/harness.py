@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import tempfile
 from collections.abc import Callable
@@ -138,8 +139,12 @@ def _role(url: str | None, keys: tuple[str | None, str | None], region: str) -> 
 
 
 def s3_client(role: dict[str, str], region: str) -> Callable[[], Any]:
-    """Makes the S3 client of a role. :param role: its environment; what is not there is this process's."""
+    """Makes the S3 client of a role, once: threads may share it.
 
+    :param role: its environment; what is not there is this process's.
+    """
+
+    @functools.cache
     def make() -> Any:
         import boto3
         from botocore.config import Config
@@ -150,7 +155,7 @@ def s3_client(role: dict[str, str], region: str) -> Callable[[], Any]:
             aws_access_key_id=role.get("AWS_ACCESS_KEY_ID"),
             aws_secret_access_key=role.get("AWS_SECRET_ACCESS_KEY"),
             region_name=region,
-            config=Config(s3={"addressing_style": "path"}),
+            config=Config(s3={"addressing_style": "path"}, max_pool_connections=32),
         )
 
     return make

@@ -14,6 +14,14 @@ from tests.servers import S3Server
 from tests.testing.sagemaker.jobs import request
 from tests.waiting import wait_until
 
+#: Says which process it is, and stays.
+SCRIPT = """
+import os, pathlib, time
+file = pathlib.Path("{0}")
+file.with_suffix(".new").write_text(str(os.getpid()))
+file.with_suffix(".new").rename(file)
+time.sleep(600)
+"""
 COMMAND = [sys.executable, "-m", "airflow_mlops.testing.sagemaker"]
 
 
@@ -22,23 +30,19 @@ def environment(s3_server: S3Server) -> dict[str, str]:
     return {**os.environ, **s3_server.env()}
 
 
-def test_it_serves_until_sigterm_and_takes_its_jobs_with_it(s3_server, environment, tmp_path):
-    with subprocess.Popen(
-        [*COMMAND, "--port", "0", "--home", str(tmp_path)], env=environment, stdout=subprocess.PIPE, text=True
-    ) as process:
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_its_jobs_end_with_it_however_it_ends(s3_server, environment, tmp_path, number):
+    command = [*COMMAND, "--port", "0", "--home", str(tmp_path)]
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
         ready = process.stdout.readline()
         assert ready.startswith("SageMaker simulator ready at http://127.0.0.1:")
         aws = TestAws(ready.split()[4], s3_server)
-        bucket = s3_server.make_bucket()
-        world = World(aws, bucket)
-        script = (
-            f"import os, time; open({str(tmp_path / 'pid')!r}, 'w').write(str(os.getpid())); time.sleep(600)"
-        )
-        aws.client("sagemaker").create_training_job(**request(world, "job", script))
-        wait_until(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text())
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(60) == 0
-    assert not os.path.exists(f"/proc/{(tmp_path / 'pid').read_text()}")
+        world = World(aws, s3_server.make_bucket())
+        aws.client("sagemaker").create_training_job(**request(world, "job", SCRIPT.format(tmp_path / "pid")))
+        wait_until((tmp_path / "pid").exists)
+        process.send_signal(number)
+        assert process.wait(60) == (0 if number == signal.SIGTERM else -signal.SIGKILL)
+    wait_until(lambda: not os.path.exists(f"/proc/{(tmp_path / 'pid').read_text()}"))
 
 
 def test_without_an_s3_server_it_says_so(environment):
