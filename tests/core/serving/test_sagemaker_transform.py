@@ -4,22 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import pytest
 
 from airflow_mlops.core.aws.settings import SageMaker
-from airflow_mlops.core.data.reading import read_batches
-from airflow_mlops.core.data.version import DatasetRef, DatasetVersion
 from airflow_mlops.core.errors import EndpointError, KeyExists, RequestError
-from airflow_mlops.core.evaluation.report import Evaluation
-from airflow_mlops.core.gates import Gate, GateResult
-from airflow_mlops.core.registry.version import ModelVersion
-from airflow_mlops.core.registry.versions import Registry
-from airflow_mlops.core.serving.sagemaker.version_model import ensure_model
 from airflow_mlops.core.serving.sagemaker_transform import (
     BatchTransform,
     TransformState,
@@ -34,75 +25,20 @@ from airflow_mlops.core.serving.transform_rows import (
     read_predictions,
     stage,
 )
-from airflow_mlops.core.store import Store, open_store
-from airflow_mlops.core.training.predictor import Predictor
-from airflow_mlops.core.training.run import train
-from airflow_mlops.spec import ModelSpec
 from airflow_mlops.testing.sagemaker import Fault
-from tests.core.aws.world import World, simulated
+from tests.core.serving.transform_world import Batch, batches
 from tests.core.training import world as orders
 
 pytestmark = pytest.mark.s3
-SETTINGS = SageMaker(
-    role_arn="arn:aws:iam::123456789012:role/mlops",
-    hosting={"image": "123456789012.dkr.ecr.eu-central-1.amazonaws.com/sagemaker-xgboost:3.0-5"},
-    tags={"team": "ops"},
-)
-
-
-@dataclass
-class Batch:
-    """A registered version, and rows to predict."""
-
-    world: World
-    store: Store
-    spec: ModelSpec
-    dataset: DatasetVersion
-    record: ModelVersion
-    prefix: str = "batch"
-
-    def transform(self, run: str) -> BatchTransform:
-        return BatchTransform(
-            aws=self.world.aws, settings=SETTINGS, store=self.store, model="orders", run=run
-        )
-
-    def stage(self, prefix: str) -> Staged:
-        return stage(self.store, prefix, 1, self.record, self.dataset)
-
-    def model(self) -> str:
-        return ensure_model(self.world.aws, SETTINGS, self.store, "orders", 1)
-
-    def expected(self) -> list[float]:
-        """What the model itself says of the rows, in their order."""
-        columns = [column.name for column in self.record.trained.signature.inputs]
-        batches = [batch.to_pandas() for batch in read_batches(self.store, self.dataset, columns)]
-        return list(Predictor.load(self.store, self.record.trained).predict_frame(pd.concat(batches)))
 
 
 @pytest.fixture(scope="module")
 def batch(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Batch]:
     folder = tmp_path_factory.mktemp("batch")
-    with pytest.MonkeyPatch.context() as patch, simulated() as world:
+    with pytest.MonkeyPatch.context() as patch:
         patch.setenv("AIRFLOW_MLOPS_CACHE", str(folder / "cache"))
-        store = open_store(f"s3://{world.bucket}/store", world.s3)
-        spec = orders.spec_of(serving={"max_rows": 500})
-        dataset = orders.make_version(store, folder / "data", orders.World().frame(), spec)
-        yield Batch(world, store, spec, dataset, registered(store, spec, dataset))
-
-
-def registered(store: Store, spec: ModelSpec, dataset: DatasetVersion) -> ModelVersion:
-    trained = train(store, spec, dataset)
-    passed = GateResult(gate=Gate(metric="auc", min=0.6), outcome="pass", reason="good")
-    _, record = Registry(store, "orders").register(
-        trained=trained,
-        evaluation=Evaluation(artifact=trained.artifact, rows=1, metrics={"auc": 0.7}, gates=(passed,)),
-        dataset=DatasetRef(name=dataset.name, id=dataset.id),
-        spec=spec,
-        validation=None,
-        run=None,
-        by="ann",
-    )
-    return record
+        with batches(folder) as batch:
+            yield batch
 
 
 def ended(transform: BatchTransform, job: str) -> TransformState:
