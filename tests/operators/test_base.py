@@ -40,6 +40,7 @@ from airflow_mlops.operators.rollout import (
     ReconcileOperator,
     RollbackOperator,
 )
+from airflow_mlops.operators.transform import BatchTransformOperator
 from airflow_mlops.sensors.rollout import RolloutSensor
 from airflow_mlops.spec import ModelSpec
 from tests.core.registry import world
@@ -68,6 +69,7 @@ ARGUMENTS: dict[type[MlopsOperator], dict[str, Any]] = {
     AuditLabelsOperator: {"dataset": {}},
     SkewOperator: {},
     PruneOperator: {},
+    BatchTransformOperator: {"dataset": {}, "version": 1},
 }
 TEMPLATED = {
     JoinOperator: {"dataset"},
@@ -89,6 +91,7 @@ TEMPLATED = {
     RollbackOperator: {"to", "fallback", "reason"},
     DriftOperator: {"window"},
     RequestRetrainingOperator: {"drift"},
+    BatchTransformOperator: {"dataset", "version"},
 }
 
 

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from airflow_mlops.core.registry.deployments import DeploymentLog
+from airflow_mlops.core.serving.sagemaker.teardown import Cleaner
+from airflow_mlops.core.serving.sagemaker.version_model import ensure_model
 from airflow_mlops.core.store import Store
 from airflow_mlops.core.store.blobs import put_bytes
 from airflow_mlops.operators.base import Work
 from airflow_mlops.operators.mirroring import mirror
+from airflow_mlops.operators.retention import PruneOperator
 from airflow_mlops.operators.rollout import ReconcileOperator
 from airflow_mlops.platform import Platform
 from airflow_mlops.testing.sagemaker.faults import Fault
@@ -80,15 +86,41 @@ def test_a_package_names_an_archive_that_is_there(operator: ReconcileOperator, r
 
 
 def test_a_failure_is_a_warning_and_is_caught_up(
-    operator: ReconcileOperator, running: World, capsys: pytest.CaptureFixture[str]
+    operator: ReconcileOperator, running: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     work = work_of(running, "failure", sagemaker={"prefix": "failure"})
     registered(work.store)
     running.sagemaker.order(Fault("error", "CreateModelPackageGroup", code="AccessDeniedException", times=1))
-    mirror(operator, work, 1, refused="nobody approved it")
-    assert "registry is behind" in capsys.readouterr().out
+    said: list[tuple[object, ...]] = []
+    log = SimpleNamespace(warning=lambda *line: said.append(line), info=lambda *line: None)
+    with monkeypatch.context() as patch:
+        patch.setattr(ReconcileOperator, "log", log)
+        mirror(operator, work, 1, refused="nobody approved it")
+    assert len(said) == 1
+    assert "create the model package group of orders" in str(said[0][-1])
     mirror(operator, work, 1)
     assert approvals(running, "failure-orders") == [("Rejected", "nobody approved it")]
+
+
+def test_pruning_deletes_there_what_no_kept_version_needs(
+    running: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(Cleaner.__init__.__kwdefaults__, "now", running.sagemaker.now)
+    hosting = {"image": "123456789012.dkr.ecr.eu-central-1.amazonaws.com/sagemaker-xgboost:3.0-5"}
+    role = "arn:aws:iam::123456789012:role/mlops"
+    given = {"prefix": "prune", "role_arn": role, "hosting": hosting}
+    work = work_of(running, "prune", sagemaker=given)
+    kept = spec(retention={"models": 1})
+    for number in (1, 2):
+        lock = put_bytes(work.store, b"numpy==2.2.6\nxgboost==3.0.5\n")
+        made = trained(work.store, f"model {number}", environment=lock)
+        register(work.store, run=f"r{number}", trained=made, spec=kept)
+    aws, settings = work.platform.require_aws()
+    _, new = (ensure_model(aws, settings, work.store, MODEL, number) for number in (1, 2))
+    running.sagemaker.advance(timedelta(hours=2))
+    PruneOperator(task_id="prune", spec=kept).work(replace(work, spec=kept), {})
+    left = aws.client("sagemaker").list_models(NameContains="prune-")["Models"]
+    assert [one["ModelName"] for one in left] == [new]
 
 
 def test_nothing_is_mirrored_elsewhere(operator: ReconcileOperator, running: World) -> None:
