@@ -5,6 +5,7 @@ from __future__ import annotations
 from airflow.sdk.plugins_manager import AirflowPlugin
 
 from airflow_mlops.links.endpoint import EndpointLink
+from airflow_mlops.links.sagemaker import TrainingJobLink
 
 
 class MlopsPlugin(AirflowPlugin):
@@ -14,4 +15,4 @@ class MlopsPlugin(AirflowPlugin):
     """
 
     name = "mlops"
-    operator_extra_links = [EndpointLink()]  # noqa: RUF012 - Airflow's class declares it so
+    operator_extra_links = [EndpointLink(), TrainingJobLink()]  # noqa: RUF012 - Airflow's class declares it so

@@ -9,11 +9,11 @@ from typing import Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-from airflow_mlops.core.errors import MlopsError
+from airflow_mlops.core.errors import EndpointError, MlopsError
 
 #: States of an endpoint in which it changes; in every other one it stays until somebody changes it.
 CHANGING = frozenset({"Creating", "Updating", "SystemUpdating", "RollingBack", "Deleting"})
-#: So many answers in a row may fail before the trigger gives up.
+#: So many passing faults in a row are waited out.
 PATIENCE = 20
 _FIRST, _LONGEST, _GROWTH = 10.0, 30.0, 1.3
 
@@ -50,13 +50,16 @@ class EndpointTrigger(BaseTrigger):
             try:
                 state = await self._state(aws, name)
                 faults = 0
-            except MlopsError as error:
+            except EndpointError as error:
                 faults += 1
                 self.log.warning("look %d of %d failed: %s", faults, PATIENCE, error)
-                if faults >= PATIENCE:
-                    yield _event(status="failed", message=str(error))
-                    return
-                continue
+                if faults < PATIENCE:
+                    continue
+                yield _event(status="failed", message=str(error))
+                return
+            except MlopsError as error:
+                yield _event(status="failed", message=str(error))
+                return
             if state not in CHANGING:
                 yield _event(status="settled", state=state)
                 return

@@ -108,4 +108,12 @@ def test_an_endpoint_that_can_not_be_asked_is_told(
     (event,) = fired(Aws(refusal("AccessDeniedException", "not authorized")), monkeypatch)
     assert event["status"] == "failed"
     assert "describe endpoint mlops-orders" in event["message"]
+    assert len(pauses) == 1
+
+
+def test_faults_that_do_not_pass_are_told_in_the_end(
+    pauses: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (event,) = fired(Aws(refusal("ThrottlingException", "Rate exceeded")), monkeypatch)
+    assert event["status"] == "failed"
     assert len(pauses) == PATIENCE
