@@ -85,5 +85,11 @@ class Calls:
 
 
 def is_not_the_time(error: Exception) -> bool:
-    """Whether the endpoint is changing, is there already, or is not to be seen yet: look again."""
-    return exists_already(error) or is_missing(error) or "in-progress" in message(error).lower()
+    """Whether the endpoint is changing, is there already, or is not to be seen yet: look again.
+
+    A configuration that is gone is not waited for: without the one that serves, SageMaker takes no other one either
+    (https://github.com/hashicorp/terraform-provider-aws/issues/40048).
+    """
+    said = message(error).lower()
+    unseen = is_missing(error) and "configuration" not in said
+    return unseen or exists_already(error) or "in-progress" in said

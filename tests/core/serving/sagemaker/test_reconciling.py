@@ -14,6 +14,7 @@ from airflow_mlops.core.errors import (
     DeploymentFailed,
     DeploymentPending,
     DeploymentRolledBack,
+    MlopsError,
     PlatformError,
 )
 from airflow_mlops.core.registry.deployments import NOTHING, Desired
@@ -237,6 +238,15 @@ def test_whoever_dies_in_the_middle_is_followed_by_another(
 def test_leases_are_not_ended_by_sagemaker_but_by_whoever_asks(place: Place) -> None:
     place.deploy("canary", 1, 2, weight=0.1, lease=timedelta(0))
     assert place.endpoint().describe().mode == "champion"
+
+
+def test_a_configuration_that_was_deleted_under_its_endpoint_is_named(place: Place) -> None:
+    config = place.described()["EndpointConfigName"]
+    place.sagemaker.delete_endpoint_config(EndpointConfigName=config)
+    canary = place.decide("canary", 1, 2, weight=0.1)
+    with pytest.raises(MlopsError, match=config):
+        place.endpoint().reconcile(canary, fakes.SOON)
+    assert place.endpoint().describe().champion == 1
 
 
 def test_nothing_deployed_is_nothing_to_do(make_place: Callable[..., Place]) -> None:
