@@ -13,6 +13,9 @@ from typing import Any, Literal
 Role = Literal["airflow", "training", "serving"]
 Condition = Mapping[str, Mapping[str, Any]]
 
+#: Who may not list a bucket hears 403 of a key that is not there, and not 404:
+#: https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html. A condition on the prefix would have the same
+#: effect, as such a request has none; so whoever reads the store may list the names in its bucket.
 _STORE = "arn:aws:s3:::<bucket>"
 _OBJECTS = "arn:aws:s3:::<bucket>/<path>/*"
 _SOURCE = "arn:aws:s3:::<data-bucket>"
@@ -25,7 +28,6 @@ _SCALING_ROLE = (
     "arn:aws:iam::*:role/aws-service-role/sagemaker.application-autoscaling.amazonaws.com/"
     "AWSServiceRoleForApplicationAutoScaling_SageMakerEndpoint"
 )
-_BELOW: Condition = {"StringLike": {"s3:prefix": ["<path>/*"]}}
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,7 @@ AIRFLOW = (
     Grant(
         "Store", ("s3:AbortMultipartUpload", "s3:DeleteObject", "s3:GetObject", "s3:PutObject"), (_OBJECTS,)
     ),
-    Grant("StoreList", ("s3:ListBucket",), (_STORE,), _BELOW),
+    Grant("StoreList", ("s3:ListBucket",), (_STORE,)),
     Grant("Source", ("s3:GetObject", "s3:GetObjectVersion"), (_SOURCES,)),
     Grant("SourceList", ("s3:GetBucketVersioning", "s3:ListBucket", "s3:ListBucketVersions"), (_SOURCE,)),
     Grant(
@@ -141,14 +143,14 @@ _CONTAINER = (
 TRAINING = (
     Grant("Store", ("s3:GetObject", "s3:PutObject"), (_OBJECTS,)),
     Grant("Uploads", ("s3:AbortMultipartUpload",), (_OBJECTS,), service="sagemaker"),
-    Grant("StoreList", ("s3:ListBucket",), (_STORE,), _BELOW, service="sagemaker"),
+    Grant("StoreList", ("s3:ListBucket",), (_STORE,), service="sagemaker"),
     Grant("Source", ("s3:GetObject", "s3:GetObjectVersion"), (_SOURCES,)),
     *_CONTAINER,
 )
 
 SERVING = (
     Grant("Model", ("s3:GetObject",), (f"{_STORE}/<path>/sagemaker/*",)),
-    Grant("ModelList", ("s3:ListBucket",), (_STORE,), _BELOW),
+    Grant("ModelList", ("s3:ListBucket",), (_STORE,)),
     Grant(
         "Answers",
         ("s3:PutObject",),
@@ -165,12 +167,19 @@ SCALING = (
         "Scaling",
         (
             "application-autoscaling:DeregisterScalableTarget",
-            "application-autoscaling:DescribeScalableTargets",
-            "application-autoscaling:DescribeScalingPolicies",
             "application-autoscaling:PutScalingPolicy",
             "application-autoscaling:RegisterScalableTarget",
         ),
         ("arn:aws:application-autoscaling:<region>:<account>:scalable-target/*",),
+    ),
+    # These know no resources.
+    Grant(
+        "ScalingLists",
+        (
+            "application-autoscaling:DescribeScalableTargets",
+            "application-autoscaling:DescribeScalingPolicies",
+        ),
+        ("*",),
     ),
     Grant(
         "ScalingRole",

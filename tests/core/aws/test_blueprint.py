@@ -43,7 +43,7 @@ def test_policies_name_what_is_ours() -> None:
     plan = blueprint(wish(settings=SageMaker(prefix="acme")))
     mine = policy(plan, "acme-airflow")
     assert mine["Store"]["Resource"] == ["arn:aws:s3:::acme-mlops/store/*"]
-    assert mine["StoreList"]["Condition"] == {"StringLike": {"s3:prefix": ["store/*"]}}
+    assert mine["StoreList"]["Resource"] == ["arn:aws:s3:::acme-mlops"]
     assert mine["Source"]["Resource"] == ["arn:aws:s3:::acme-data/flights/*"]
     assert mine["PassRoles"]["Resource"] == [
         f"arn:aws:iam::{ACCOUNT}:role/acme-training",
@@ -58,7 +58,6 @@ def test_a_store_that_is_a_whole_bucket() -> None:
     plan = blueprint(wish(store="s3://acme-mlops", data=None))
     mine = policy(plan, "mlops-airflow")
     assert mine["Store"]["Resource"] == ["arn:aws:s3:::acme-mlops/*"]
-    assert mine["StoreList"]["Condition"] == {"StringLike": {"s3:prefix": ["*"]}}
     assert [bucket["holds"] for bucket in plan["buckets"]] == ["store and source data"]
 
 
@@ -70,7 +69,7 @@ def test_what_the_connection_asks_for_comes_with_its_grants() -> None:
         role_arn=f"arn:aws:iam::{ACCOUNT}:role/path/shared",
     )
     plan = blueprint(wish(settings=settings, models=("flight_delay",)))
-    assert {"Scaling", "Alarms", "Key"} <= policy(plan, "mlops-airflow").keys()
+    assert {"Scaling", "ScalingLists", "Alarms", "Key"} <= policy(plan, "mlops-airflow").keys()
     assert "Network" not in policy(plan, "mlops-airflow")
     assert {"Network", "Key"} <= policy(plan, "shared").keys()
     assert policy(plan, "shared")["Key"]["Resource"] == [f"arn:aws:kms:eu-central-1:{ACCOUNT}:key/1234"]
