@@ -89,6 +89,10 @@ class Hosting(Section):
     )
     scaling: Scaling | None = None
     capture_percent: int = Field(100, ge=1, le=100, description="Share of the requests that is captured.")
+    failures_known_after: Duration = Field(
+        timedelta(minutes=3),
+        description="When a minute's count of failed requests is final in CloudWatch; no canary passes before.",
+    )
     startup: Duration = Field(
         timedelta(minutes=10), description="How long a container may take to load a model."
     )

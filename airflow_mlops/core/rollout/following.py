@@ -41,6 +41,7 @@ class Following:
         self._cursor = Cursor()
         self._asks_instruments = bool(machine_metrics(spec.rollout))
         self._said: tuple[datetime, tuple[GateResult, ...]] | None = None
+        self._passed: datetime | None = None
 
     @property
     def trace(self) -> Trace | None:
@@ -54,7 +55,7 @@ class Following:
         self._watch = None
         if watch is None:
             watch, self._cursor = self._open(stage, place, champion, version), Cursor()
-            self._said = None
+            self._said = self._passed = None
         since = place.started - SKEW
         captures = list(self._endpoint.captures(since, self._cursor))
         labels: list[GroundTruth] = []
@@ -66,7 +67,18 @@ class Following:
         machines = self._machines(watch, place, elapsed, now)
         verdict = decide(watch, self._spec.rollout, elapsed, machines)
         self._watch, self._place = watch, at
-        return verdict
+        return self._when_certain(verdict, now)
+
+    def _when_certain(self, verdict: Verdict, now: datetime) -> Verdict:
+        """A canary passes only when it still does once it is known which of the requests up to then have failed."""
+        if verdict.stage != "canary" or verdict.decision != "PROMOTE":
+            self._passed = None
+            return verdict
+        self._passed = self._passed or now
+        if self._endpoint.certain_until(now) >= self._passed:
+            return verdict
+        reason = f"{verdict.reason}; waiting for the count of requests that failed by {self._passed:%T %Z}"
+        return verdict.model_copy(update={"decision": "CONTINUE", "reason": reason})
 
     def _machines(
         self, watch: StageWatch, place: Placement, elapsed: timedelta, now: datetime

@@ -44,6 +44,10 @@ class Endpoint(Protocol):
         """How long a change may take; one that takes longer has failed."""
         ...
 
+    def certain_until(self, now: datetime) -> datetime:
+        """Of requests before this moment it is known by ``now`` whether they failed, as far as captures have come."""
+        ...
+
     def reconcile(self, desired: Desired, timeout: timedelta) -> None:
         """Make the endpoint serve ``desired`` and return only when :meth:`describe` equals it.
 

@@ -59,6 +59,10 @@ class LocalEndpoint:
         """See :attr:`Endpoint.slowest`."""
         return _SLOWEST
 
+    def certain_until(self, now: datetime) -> datetime:
+        """See :meth:`Endpoint.certain_until`: failures are captured as answers are."""
+        return now
+
     def reconcile(self, desired: Desired, timeout: timedelta) -> None:
         """See :meth:`Endpoint.reconcile`. The server follows the deployment log by itself; this one waits for
         it.

@@ -25,6 +25,7 @@ class FakeEndpoint:
     :ivar refuses: whether it does not follow when it is asked for this.
     :ivar slowest: above two minutes, operators wait for it deferred.
     :ivar pending: so many reconciles still find it changing.
+    :ivar uncertain: for so long after a request it may still turn out that it failed.
     :ivar goes_back: whether it goes back by itself when it is asked for this.
     :ivar during: called once, in the midst of the next reconcile.
     :ivar errors: share of the challenger's answers that are failures.
@@ -40,6 +41,7 @@ class FakeEndpoint:
         self.fault: Exception | None = None
         self.refuses: Callable[[Desired], bool] = lambda desired: False
         self.slowest = timedelta(minutes=2)
+        self.uncertain = timedelta(0)
         self.waited: list[timedelta] = []
         self.pending = 0
         self.goes_back: Callable[[Desired], bool] = lambda desired: False
@@ -63,6 +65,9 @@ class FakeEndpoint:
         if self.refuses(desired):
             raise DeploymentFailed("can't load it", given=self.serves.mode, expected=desired.mode)
         self.serves = desired
+
+    def certain_until(self, now: datetime) -> datetime:
+        return now - self.uncertain
 
     def describe(self) -> Desired:
         self._reach()

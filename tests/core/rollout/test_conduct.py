@@ -21,6 +21,7 @@ from airflow_mlops.core.errors import (
     SpecError,
     UnsafeStore,
 )
+from airflow_mlops.core.record import utc_now
 from airflow_mlops.core.registry.deployments import NOTHING, DeploymentLog
 from airflow_mlops.core.rollout import conduct
 from airflow_mlops.core.rollout.conduct import LEASE_SLACK, Conductor
@@ -385,6 +386,23 @@ def test_nothing_deployed_is_nothing_to_assess(conductor: Callable[..., Conducto
     verdict = conductor().assess("shadow", 1)
     assert (verdict.decision, verdict.deployment) == ("ROLLBACK", None)
     assert "nothing is deployed" in verdict.reason
+
+
+def test_a_canary_waits_until_its_failures_are_known(release: Conductor, endpoint: FakeEndpoint) -> None:
+    endpoint.uncertain = timedelta(minutes=5)
+    release.challenge(2, 0.0)
+    assert release.assess("shadow", 2).decision == "PROMOTE"  # there an answer that failed has no pair
+    release.challenge(2, 0.1)
+    now = utc_now()
+    first = release.assess("canary", 2, now=now)
+    assert first.decision == "CONTINUE"
+    assert "waiting for the count of requests that failed" in first.reason
+    assert release.assess("canary", 2, now=now + timedelta(minutes=4)).decision == "CONTINUE"
+    assert release.assess("canary", 2, now=now + timedelta(minutes=6)).decision == "PROMOTE"
+    # Whoever starts anew has not seen it pass.
+    again = dataclasses.replace(release)
+    assert again.assess("canary", 2, now=now + timedelta(minutes=6)).decision == "CONTINUE"
+    assert again.assess("canary", 2, now=now + timedelta(minutes=12)).decision == "PROMOTE"
 
 
 def test_shadow_traffic_is_no_evidence_for_a_canary(release: Conductor) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from weakref import WeakKeyDictionary
 
 from airflow_mlops.core.serving.capture import CaptureRecord
@@ -26,6 +26,7 @@ class CaptureReader:
     :param name: of the endpoint; SageMaker puts its captures below it.
     :param contract: of a version.
     :param guardrail: whether all versions answer under one variant's name.
+    :param delay: how long after its end a minute's count of failures may still change.
     """
 
     store: Store
@@ -35,6 +36,7 @@ class CaptureReader:
     contract: Callable[[int | None], Contract]
     metrics: VariantMetrics
     guardrail: bool
+    delay: timedelta
     _seen: WeakKeyDictionary[Cursor, Seen] = field(default_factory=WeakKeyDictionary)
 
     def read(
@@ -76,7 +78,7 @@ class CaptureReader:
         variants = canaries(self.history, since, now)
         if not variants or self.guardrail or LIVE in variants:
             return
-        errors = self.metrics.series("errors", variants, *closed(since, now))
+        errors = self.metrics.series("errors", variants, *closed(since, now, self.delay))
         place = f"failures/{self.name}/"
         for record in failures(self.name, errors, seen, self.history):
             if cursor is None or cursor.is_new(place, record.event_id):

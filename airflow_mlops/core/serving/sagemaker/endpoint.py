@@ -24,7 +24,7 @@ from airflow_mlops.core.serving.sagemaker.contracts import RegistryContracts
 from airflow_mlops.core.serving.sagemaker.history import History
 from airflow_mlops.core.serving.sagemaker.layout import LIVE, serves, variant_of
 from airflow_mlops.core.serving.sagemaker.live import Describer, Live
-from airflow_mlops.core.serving.sagemaker.metrics import VariantMetrics
+from airflow_mlops.core.serving.sagemaker.metrics import VariantMetrics, minute_of
 from airflow_mlops.core.serving.sagemaker.reconciling import Reconciliation
 from airflow_mlops.core.serving.sagemaker.resources import Archive, Image
 from airflow_mlops.core.serving.sagemaker.resources import Resources as Made
@@ -67,7 +67,14 @@ class SageMakerEndpoint:
         self._caller = Caller(aws, self.name)
         contract = contract or RegistryContracts(Registry(store, model))
         self._captures = CaptureReader(
-            store, model, self.name, self._history, contract, self.metrics(), self._guardrail
+            store,
+            model,
+            self.name,
+            self._history,
+            contract,
+            self.metrics(),
+            self._guardrail,
+            settings.hosting.failures_known_after,
         )
 
     @property
@@ -89,6 +96,10 @@ class SageMakerEndpoint:
     def slowest(self) -> timedelta:
         """See :attr:`Endpoint.slowest`."""
         return self._settings.hosting.slowest_change
+
+    def certain_until(self, now: datetime) -> datetime:
+        """See :meth:`Endpoint.certain_until`: CloudWatch counts failures by the minute, some minutes later."""
+        return now if self._guardrail else minute_of(now - self._settings.hosting.failures_known_after)
 
     def reconcile(self, desired: Desired, timeout: timedelta) -> None:
         """See :meth:`Endpoint.reconcile`.

@@ -16,7 +16,7 @@ from airflow_mlops.core.serving.base import Series
 from airflow_mlops.core.serving.capture import CaptureRecord
 from airflow_mlops.core.serving.sagemaker.capture_lines import role_of
 from airflow_mlops.core.serving.sagemaker.history import History
-from airflow_mlops.core.serving.sagemaker.metrics import DELAY, MINUTE, minute_of
+from airflow_mlops.core.serving.sagemaker.metrics import MINUTE, minute_of
 
 #: How many failures were captured after all, by variant and minute.
 Seen = Counter[tuple[str, datetime]]
@@ -33,9 +33,12 @@ def canaries(history: History, since: datetime, now: datetime) -> tuple[str, ...
     return tuple(variants)
 
 
-def closed(since: datetime, now: datetime) -> tuple[datetime, datetime]:
-    """The minutes from ``since`` on to which CloudWatch adds nothing any more."""
-    return minute_of(since), minute_of(now - DELAY)
+def closed(since: datetime, now: datetime, delay: timedelta) -> tuple[datetime, datetime]:
+    """The minutes from ``since`` on to which CloudWatch adds nothing any more.
+
+    :param delay: how long after its end a minute's count may still change.
+    """
+    return minute_of(since), minute_of(now - delay)
 
 
 def failures(

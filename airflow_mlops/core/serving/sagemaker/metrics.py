@@ -18,8 +18,6 @@ from airflow_mlops.core.serving.base import Series
 
 Metric = Literal["errors", "invocations", "latency", "memory", "cpu"]
 MINUTE = timedelta(minutes=1)
-#: After this long CloudWatch adds nothing to a minute any more.
-DELAY = timedelta(minutes=3)
 _VCPUS = re.compile(r"\.(\d*)(medium|large|xlarge)$")
 #: Types whose name does not tell how many cores they have.
 _ODD = {"ml.t2.medium": 2, "ml.c4.8xlarge": 36}
