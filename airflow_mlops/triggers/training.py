@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from airflow.triggers.base import BaseTrigger, TriggerEvent
+from airflow.triggers.base import TriggerEvent
 
 from airflow_mlops.core.errors import MlopsError
-
-if TYPE_CHECKING:
-    from airflow_mlops.core.aws.session import AsyncAws
+from airflow_mlops.triggers.settling import SettlingTrigger
 
 
-class TrainingTrigger(BaseTrigger):
+class TrainingTrigger(SettlingTrigger):
     """Fires once: when the job has ended, when it can't be followed, or when the task's time is over.
 
     The event is ``{"status": "ended" | "late" | "failed", "job", "heard", "message"}``; whether the job left a model is
@@ -36,8 +33,7 @@ class TrainingTrigger(BaseTrigger):
         heard: dict[str, Any] | None = None,
         deadline: float | None = None,
     ) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self.mlops_conn_id = mlops_conn_id
+        super().__init__(mlops_conn_id=mlops_conn_id)
         self.job = job
         self.heard = heard
         self.deadline = deadline
@@ -57,49 +53,37 @@ class TrainingTrigger(BaseTrigger):
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Wait, look, wait a little longer."""
         try:
-            yield await self._followed()
+            yield self._event(await self._followed())
         except MlopsError as error:
             yield self._event("failed", message=str(error))
 
     async def on_kill(self) -> None:
         """Stop the job: a person has marked or cleared the task. Not called when the triggerer itself ends."""
-        from airflow_mlops.core.training.sagemaker.calls import take_async
+        from airflow_mlops.core.aws.steps import take_async
         from airflow_mlops.core.training.sagemaker.stopping import stop
 
-        aws = await asyncio.to_thread(self._reach)
+        aws, _ = await self.reach()
         if await take_async(aws.async_client, stop(self.job)):
             self.log.info("training job %s is asked to stop", self.job)
 
-    async def _followed(self) -> TriggerEvent:
-        from airflow_mlops.core.training.sagemaker.calls import take_async
+    async def _followed(self) -> str:
+        """How the wait ended."""
+        from airflow_mlops.core.aws.steps import take_async
         from airflow_mlops.core.training.sagemaker.following import Heard, look
-        from airflow_mlops.core.training.sagemaker.patience import Patience
 
-        patience = Patience(lambda line: self.log.warning("%s", line))
-        aws = await asyncio.to_thread(self._reach)
-        while True:
-            await asyncio.sleep(patience.pause())
-            try:
-                found = await take_async(aws.async_client, look(self.job, Heard(**(self.heard or {}))))
-            except MlopsError as error:
-                patience.failed(error)
-                continue
-            patience.succeeded()
+        aws, _ = await self.reach()
+
+        async def looked() -> str | None:
+            found = await take_async(aws.async_client, look(self.job, Heard(**(self.heard or {}))))
             self.heard = found.heard.model_dump()
             for line in found.lines:
                 self.log.info("%s", line)
             if found.status.ended:
-                return self._event("ended")
-            if self.deadline is not None and time.time() > self.deadline:
-                return self._event("late")
+                return "ended"
+            return "late" if self.deadline is not None and time.time() > self.deadline else None
+
+        return await self.settled(f"training job {self.job}", looked)
 
     def _event(self, status: str, message: str = "") -> TriggerEvent:
         said = {"status": status, "job": self.job, "heard": self.heard, "message": message}
         return TriggerEvent(said)  # type: ignore[no-untyped-call]
-
-    def _reach(self) -> AsyncAws:
-        """The clients; blocks."""
-        from airflow_mlops.hooks.mlops import MlopsHook
-
-        aws, _ = MlopsHook(self.mlops_conn_id).get_conn().require_aws()
-        return aws  # type: ignore[return-value]

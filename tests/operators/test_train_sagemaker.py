@@ -15,10 +15,9 @@ import pytest
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, TaskDeferred
 from airflow.utils.state import TaskInstanceState
 
-from airflow_mlops.core.aws import async_clients
+from airflow_mlops.core.aws import async_clients, patience
 from airflow_mlops.core.store.results import recall
 from airflow_mlops.core.training.artifact import TrainedModel
-from airflow_mlops.core.training.sagemaker import patience
 from airflow_mlops.core.training.sagemaker.jobs import SageMakerTraining
 from airflow_mlops.core.training.sagemaker.starting import Starter
 from airflow_mlops.operators.model import TrainOperator
@@ -51,7 +50,7 @@ def jobs(s3_server: S3Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         monkeypatch.setattr(
             Starter,
             "_our_code",
-            lambda self, source: ours(self, source) if jobs.script is None else jobs._uploaded(),
+            lambda self, source, spec: ours(self, source, spec) if jobs.script is None else jobs._uploaded(),
         )
         _connect(monkeypatch, jobs, s3_server)
         yield jobs

@@ -10,12 +10,11 @@ from typing import Any
 import pytest
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, TaskDeferred
 
-from airflow_mlops.core.aws import async_clients
+from airflow_mlops.core.aws import async_clients, patience
 from airflow_mlops.core.registry.deployments import DeploymentLog
 from airflow_mlops.core.serving.transform_rows import read_predictions
 from airflow_mlops.operators.transform import BatchTransformOperator
 from airflow_mlops.testing.sagemaker import Fault
-from airflow_mlops.triggers import transform
 from airflow_mlops.triggers.transform import TransformTrigger
 from tests.core.serving.transform_world import SETTINGS, Batch, batches
 from tests.operators.world import Run
@@ -36,8 +35,8 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Batch]:
 @pytest.fixture
 def batch(world: Batch, monkeypatch: pytest.MonkeyPatch) -> Batch:
     """Connections to the world, and triggers that look often."""
-    monkeypatch.setattr(transform, "_FIRST", 0.05)
-    monkeypatch.setattr(transform, "_LONGEST", 0.1)
+    monkeypatch.setattr(patience, "FIRST", 0.05)
+    monkeypatch.setattr(patience, "LONGEST", 0.1)
     monkeypatch.setattr(async_clients, "LINGER", 0.3)
     server, aws = world.world.server, world.world.aws
     mlops = {
@@ -141,7 +140,6 @@ def test_mistakes_fail_at_once(batch: Batch) -> None:
 
 
 def test_who_can_not_ask_says_so(batch: Batch, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(transform, "PATIENCE", 2)
     event = fired(TransformTrigger(mlops_conn_id="mlops_sim", job="no-such-job"))
     assert (event["status"], event["job"]) == ("failed", "no-such-job")
     with pytest.raises(AirflowException, match="describe transform job no-such-job"):

@@ -11,8 +11,10 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
-from airflow_mlops.triggers import endpoint
-from airflow_mlops.triggers.endpoint import CHANGING, PATIENCE, EndpointTrigger
+from airflow_mlops.core.aws.patience import LONGEST, MOST_FAULTS, MOST_REFUSALS
+from airflow_mlops.core.aws.settings import SageMaker
+from airflow_mlops.triggers import settling
+from airflow_mlops.triggers.endpoint import CHANGING, EndpointTrigger
 
 
 def answer(state: str) -> dict[str, str]:
@@ -50,13 +52,13 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     async def sleep(seconds: float) -> None:
         slept.append(seconds)
 
-    monkeypatch.setattr(endpoint.asyncio, "sleep", sleep)
+    monkeypatch.setattr(settling.asyncio, "sleep", sleep)
     return slept
 
 
 def fired(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     trigger = EndpointTrigger(mlops_conn_id="mlops_default", model="orders")
-    monkeypatch.setattr(trigger, "_reach", lambda: (aws, "mlops-orders"))
+    monkeypatch.setattr(trigger, "_reach", lambda: (aws, SageMaker()))
 
     async def collect() -> list[Any]:
         return [event.payload async for event in trigger.run()]
@@ -84,7 +86,7 @@ def test_it_fires_when_the_endpoint_has_settled(
 def test_it_asks_ever_more_seldom(pauses: list[float], monkeypatch: pytest.MonkeyPatch) -> None:
     fired(Aws(*[answer("Updating")] * 20, answer("InService")), monkeypatch)
     assert pauses[0] >= 8
-    assert max(pauses) <= 36
+    assert max(pauses) <= 1.2 * LONGEST
     assert sum(pauses[-5:]) > sum(pauses[:5])
 
 
@@ -97,7 +99,7 @@ def test_passing_faults_are_waited_out(pauses: list[float], monkeypatch: pytest.
     faults = [
         refusal("ThrottlingException", "Rate exceeded"),
         EndpointConnectionError(endpoint_url="https://api.sagemaker"),
-    ] * (PATIENCE // 2 - 1)
+    ] * (MOST_FAULTS // 2 - 1)
     found = fired(Aws(*faults, answer("Updating"), *faults, answer("InService")), monkeypatch)
     assert found == [{"status": "settled", "state": "InService"}]
 
@@ -108,7 +110,7 @@ def test_an_endpoint_that_can_not_be_asked_is_told(
     (event,) = fired(Aws(refusal("AccessDeniedException", "not authorized")), monkeypatch)
     assert event["status"] == "failed"
     assert "describe endpoint mlops-orders" in event["message"]
-    assert len(pauses) == 1
+    assert len(pauses) == MOST_REFUSALS
 
 
 def test_faults_that_do_not_pass_are_told_in_the_end(
@@ -116,4 +118,4 @@ def test_faults_that_do_not_pass_are_told_in_the_end(
 ) -> None:
     (event,) = fired(Aws(refusal("ThrottlingException", "Rate exceeded")), monkeypatch)
     assert event["status"] == "failed"
-    assert len(pauses) == PATIENCE
+    assert len(pauses) == MOST_FAULTS

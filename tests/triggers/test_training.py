@@ -13,7 +13,7 @@ from airflow.jobs import triggerer_job_runner
 from airflow.jobs.triggerer_job_runner import TriggerRunner
 from botocore.exceptions import ClientError, EndpointConnectionError
 
-from airflow_mlops.core.training.sagemaker import patience
+from airflow_mlops.core.aws import patience
 from airflow_mlops.triggers.training import TrainingTrigger
 
 JOB = "mlops-orders-1"
@@ -80,7 +80,7 @@ def trigger_of(aws: Aws, monkeypatch: pytest.MonkeyPatch, **arguments: Any) -> T
     monkeypatch.setattr(patience, "FIRST", 0.001)
     monkeypatch.setattr(patience, "LONGEST", 0.001)
     trigger = TrainingTrigger(mlops_conn_id="m", job=JOB, **arguments)
-    monkeypatch.setattr(trigger, "_reach", lambda: aws)
+    monkeypatch.setattr(trigger, "_reach", lambda: (aws, None))
     return trigger
 
 

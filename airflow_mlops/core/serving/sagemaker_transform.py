@@ -11,12 +11,12 @@ from airflow_mlops.core.aws.errors import code, exists_already, explain, is_miss
 from airflow_mlops.core.aws.names import job_name
 from airflow_mlops.core.aws.session import Aws
 from airflow_mlops.core.aws.settings import SageMaker
+from airflow_mlops.core.aws.steps import Call, Steps, take
 from airflow_mlops.core.errors import EndpointError
 from airflow_mlops.core.progress import ignore
 from airflow_mlops.core.record import Record
 from airflow_mlops.core.serving.transform_rows import input_prefix, output_prefix
 from airflow_mlops.core.store import Store
-from airflow_mlops.core.training.sagemaker.calls import Call, Steps, take
 
 #: A whole body goes as one request. Their product is at most 100.
 _PAYLOAD_MB, _AT_ONCE = 6, 4

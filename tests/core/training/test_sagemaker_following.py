@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
+from airflow_mlops.core.aws.patience import LONGEST, MOST_FAULTS, MOST_REFUSALS, Patience
+from airflow_mlops.core.aws.steps import take
 from airflow_mlops.core.errors import MlopsError, ServiceUnavailable, TrainingError
-from airflow_mlops.core.training.sagemaker.calls import take
 from airflow_mlops.core.training.sagemaker.following import Heard, Look, look
-from airflow_mlops.core.training.sagemaker.patience import LONGEST, MOST_FAULTS, Patience
 
 JOB = "mlops-orders-1"
 NO_GROUP = ClientError(
@@ -167,17 +167,17 @@ def test_sagemaker_that_does_not_answer_is_named(error: Exception) -> None:
 
 
 def test_pauses_grow_up_to_a_minute() -> None:
-    patience = Patience(print)
+    patience = Patience("job x", print)
     pauses = [patience.pause() for _ in range(30)]
-    assert 4 <= pauses[0] <= 6
+    assert 8 <= pauses[0] <= 12
     assert max(pauses) <= LONGEST * 1.2
     assert all(pause >= LONGEST * 0.8 for pause in pauses[-5:])
 
 
 def test_patience_ends_after_many_faults_in_a_row() -> None:
     said: list[str] = []
-    patience = Patience(said.append)
-    fault: Callable[[], None] = lambda: patience.failed(TrainingError("throttled"))  # noqa: E731
+    patience = Patience("job x", said.append)
+    fault: Callable[[], None] = lambda: patience.failed(ServiceUnavailable("throttled"))  # noqa: E731
     for _ in range(MOST_FAULTS - 1):
         fault()
     patience.succeeded()
@@ -186,3 +186,14 @@ def test_patience_ends_after_many_faults_in_a_row() -> None:
     with pytest.raises(ServiceUnavailable, match="throttled"):
         fault()
     assert len(said) == 2 * MOST_FAULTS - 1
+
+
+def test_little_patience_with_what_does_not_pass() -> None:
+    patience, refused = Patience("job x", print), TrainingError("no such job")
+    for _ in range(MOST_REFUSALS - 1):
+        patience.failed(refused)
+    patience.failed(ServiceUnavailable("throttled"))
+    for _ in range(MOST_REFUSALS - 1):
+        patience.failed(refused)
+    with pytest.raises(TrainingError, match="no such job"):
+        patience.failed(refused)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pydantic import Field
 
 from airflow_mlops.core.aws.errors import code, explain
+from airflow_mlops.core.aws.steps import Call, Steps
 from airflow_mlops.core.errors import TrainingError
 from airflow_mlops.core.record import Record
-from airflow_mlops.core.training.sagemaker.calls import Call, Steps
 from airflow_mlops.core.training.sagemaker.status import TrainingStatus, status_of
 
 LOG_GROUP = "/aws/sagemaker/TrainingJobs"

@@ -7,14 +7,14 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from airflow_mlops.core.aws.console import training_job_page
+from airflow_mlops.core.aws.patience import Patience
+from airflow_mlops.core.aws.steps import take
 from airflow_mlops.core.data.version import DatasetVersion
 from airflow_mlops.core.errors import MlopsError, ServiceUnavailable, TrainingError
 from airflow_mlops.core.progress import Progress, ignore
 from airflow_mlops.core.training.features import FeatureSource
-from airflow_mlops.core.training.sagemaker.calls import take
 from airflow_mlops.core.training.sagemaker.following import Heard, Look, describe, look
 from airflow_mlops.core.training.sagemaker.output import read_trained, require_blobs, why_ended
-from airflow_mlops.core.training.sagemaker.patience import Patience
 from airflow_mlops.core.training.sagemaker.starting import Starter, Task
 from airflow_mlops.core.training.sagemaker.status import TrainingStatus, told
 from airflow_mlops.core.training.sagemaker.stopping import stop
@@ -103,7 +103,7 @@ class SageMakerTraining:
         :param until: is asked before each look; True ends the waiting.
         :raises ServiceUnavailable: if SageMaker can't be asked for a long time; the job goes on.
         """
-        patience = Patience(progress)
+        patience = Patience(f"training job {job}", progress)
         while True:
             try:
                 found = self.look(job, heard)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from airflow_mlops.core.aws.errors import code, explain, is_missing, message
+from airflow_mlops.core.aws.steps import Call, Steps
 from airflow_mlops.core.errors import TrainingError
-from airflow_mlops.core.training.sagemaker.calls import Call, Steps
 
 
 def stop(job: str) -> Steps[bool]:
