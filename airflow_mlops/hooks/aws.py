@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import json
 import os
 import threading
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
 
 from airflow.sdk import BaseHook
@@ -16,13 +13,14 @@ from airflow.sdk.exceptions import AirflowException, AirflowNotFoundException
 
 from airflow_mlops.core.aws.clients import Clients
 from airflow_mlops.core.aws.errors import explain
+from airflow_mlops.core.aws.lazy import LazyAws
 from airflow_mlops.core.errors import PlatformError
 
 #: As everywhere in Airflow, this one may be missing: boto3's own environment is used then.
 DEFAULT = "aws_default"
 
 
-class AirflowAws:
+class AirflowAws(LazyAws):
     """An :class:`~airflow_mlops.core.aws.session.Aws` of a connection, by Airflow's Amazon provider.
 
     It honours what the connection says of credentials, profile, assumed roles, region, ``endpoint_url``,
@@ -33,35 +31,8 @@ class AirflowAws:
     """
 
     def __init__(self, aws_conn_id: str) -> None:
+        super().__init__(lambda: _SHARED.of(aws_conn_id))
         self.aws_conn_id = aws_conn_id
-        self._found: Clients | None = None
-        self._lock = threading.Lock()
-
-    @property
-    def region(self) -> str:
-        """See :attr:`Aws.region`."""
-        return self._clients().region
-
-    def client(self, service: str) -> Any:
-        """See :meth:`Aws.client`."""
-        return self._clients().client(service)
-
-    def endpoint_url(self, service: str) -> str | None:
-        """See :meth:`Aws.endpoint_url`."""
-        return self._clients().endpoint_url(service)
-
-    @asynccontextmanager
-    async def async_client(self, service: str) -> AsyncIterator[Any]:
-        """See :meth:`AsyncAws.async_client`."""
-        clients = await asyncio.to_thread(self._clients)  # the first reads the connection
-        async with clients.async_client(service) as client:
-            yield client
-
-    def _clients(self) -> Clients:
-        with self._lock:
-            if self._found is None:
-                self._found = _SHARED.of(self.aws_conn_id)
-            return self._found
 
 
 class _Shared:

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import threading
-from contextlib import AbstractAsyncContextManager
-from typing import Any
-
 from airflow_mlops.core.aws.clients import Clients
 from airflow_mlops.core.aws.errors import explain
+from airflow_mlops.core.aws.lazy import LazyAws
 from airflow_mlops.core.errors import PlatformError
 
 
-class EnvironmentAws:
+class EnvironmentAws(LazyAws):
     """An :class:`~airflow_mlops.core.aws.session.Aws` as boto3 finds it.
 
     ``AWS_ACCESS_KEY_ID``, ``AWS_PROFILE``, ``~/.aws/config``, the role of an instance or a container;
@@ -19,31 +16,7 @@ class EnvironmentAws:
     """
 
     def __init__(self) -> None:
-        self._found: Clients | None = None
-        self._lock = threading.Lock()
-
-    @property
-    def region(self) -> str:
-        """See :attr:`Aws.region`."""
-        return self._clients().region
-
-    def client(self, service: str) -> Any:
-        """See :meth:`Aws.client`."""
-        return self._clients().client(service)
-
-    def endpoint_url(self, service: str) -> str | None:
-        """See :meth:`Aws.endpoint_url`."""
-        return self._clients().endpoint_url(service)
-
-    def async_client(self, service: str) -> AbstractAsyncContextManager[Any]:
-        """See :meth:`AsyncAws.async_client`."""
-        return self._clients().async_client(service)
-
-    def _clients(self) -> Clients:
-        with self._lock:
-            if self._found is None:
-                self._found = _find()
-            return self._found
+        super().__init__(_find)
 
 
 def _find() -> Clients:
