@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Generator
 from pathlib import Path
@@ -54,6 +55,13 @@ settings.register_profile(
     "everywhere", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("everywhere")
+
+
+@pytest.fixture(autouse=True)
+def _own_lookout() -> None:
+    """What the triggers of a process share for a minute is that of one test only."""
+    if looking := sys.modules.get("airflow_mlops.triggers.looking"):
+        looking._forget()
 
 
 def _fail_instead(report: pytest.TestReport | pytest.CollectReport) -> None:
