@@ -95,7 +95,6 @@ class TestSageMakersSdk:
         assert list(ModelPackageGroup.get_all()) == []
 
 
-@pytest.mark.usefixtures("environment")
 class FastTime:
     """The module ``time``, but for a clock that is fifty times as fast."""
 
@@ -107,6 +106,7 @@ class FastTime:
         return time.monotonic() * 50
 
 
+@pytest.mark.usefixtures("environment")
 class TestAirflowsHook:
     @pytest.fixture
     def hook(self, world, monkeypatch):
