@@ -43,7 +43,7 @@ class EndpointTrigger(SettlingTrigger):
         """Ask, wait a little longer each time, ask again."""
         try:
             aws, settings = await self.reach()
-            name = endpoint_name(settings.prefix, self.model)
+            name = endpoint_name(settings.of_model(self.model).prefix, self.model)
             yield _event(
                 status="settled", state=await self.settled(f"endpoint {name}", lambda: self._look(aws, name))
             )
