@@ -40,8 +40,8 @@ types: $(VENV)/test.stamp  ## mypy, strict
 unit: $(VENV)/test.stamp system  ## the fast tests
 	$(BIN)/python -m pytest -m "not e2e" -n $(JOBS) $(PYTEST_ARGS)
 
-e2e: $(VENV)/test.stamp system  ## the tests that drive a real Airflow; one file after the other in each job
-	$(BIN)/python -m pytest -m e2e -n $(JOBS) --dist loadfile $(PYTEST_ARGS)
+e2e: $(VENV)/test.stamp system  ## the tests that drive a real Airflow, one after the other
+	$(BIN)/python -m pytest -m e2e $(PYTEST_ARGS)
 
 system:
 	@.ci/debian

@@ -45,7 +45,7 @@ def stage(tmp_path_factory: pytest.TempPathFactory, s3: S3Server) -> Iterator[Aw
 
 @pytest.fixture(scope="module")
 def story(stage: AwsStage) -> Story:
-    story = Story(stage.airflow.rest, stage.grounds, print, rate=100.0)
+    story = Story(stage.airflow.rest, stage.grounds, print, rate=50.0)
     story.prepare()
     return story
 
@@ -144,7 +144,7 @@ def test_f_drift_starts_a_release_by_itself(story: Story, store: Store, sagemake
 
 def test_g_no_live_request_failed(story: Story) -> None:
     assert not story.failures
-    assert sum(story.answers.values()) > 3000
+    assert sum(story.answers.values()) > 5000
 
 
 def test_h_no_secret_lies_in_logs_lineage_or_store(stage: AwsStage, story: Story, store: Store) -> None:
