@@ -3,7 +3,8 @@ PYTHON ?= python3
 VENV ?= .venv
 DEMO_ARGS ?=
 PYTEST_ARGS ?=
-JOBS ?= 2
+# More than there are cores: tests of what runs elsewhere wait for it.
+JOBS ?= 3
 
 BIN := $(VENV)/bin
 UV := $(BIN)/uv
@@ -18,7 +19,7 @@ WRITE_ENV := import base64, secrets; \
 		sep="\n")
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types unit e2e system constraints build env clean
+.PHONY: help demo test lint types unit e2e sagemaker system constraints build env clean
 
 help:  ## say what there is
 	@sed -n 's/^\([a-z0-9]*\):.*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do \
@@ -41,7 +42,10 @@ unit: $(VENV)/test.stamp system  ## the fast tests
 	$(BIN)/python -m pytest -m "not e2e" -n $(JOBS) $(PYTEST_ARGS)
 
 e2e: $(VENV)/test.stamp system  ## the tests that drive a real Airflow, one after the other
-	$(BIN)/python -m pytest -m e2e $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -m "e2e and not whole" $(PYTEST_ARGS)
+
+sagemaker: $(VENV)/test.stamp system  ## the whole story of the demo on the simulator of SageMaker and a real S3 server
+	$(BIN)/python -m pytest tests/e2e/test_sagemaker.py $(PYTEST_ARGS)
 
 system:
 	@.ci/debian

@@ -1,6 +1,7 @@
 """The demo's story with the platform set to SageMaker: the same DAG file, by its connection alone.
 
-A real Airflow, a real S3 server, and the simulator, whose jobs train and whose endpoints answer.
+A real Airflow, a real S3 server, and the simulator, whose jobs train and whose endpoints answer. All acts take nine
+minutes; those marked ``whole`` run with ``make sagemaker``.
 """
 
 from __future__ import annotations
@@ -103,6 +104,7 @@ def test_a_first_release_is_trained_by_a_job_and_served_by_an_endpoint(
     assert actions(store) == [("promote", 1, None)]
 
 
+@pytest.mark.whole
 def test_b_a_broken_batch_trains_nothing(story: Story, sagemaker: Any) -> None:
     story.broken_batch()
     assert jobs(sagemaker) == ["Completed"]
@@ -120,6 +122,7 @@ def test_c_a_good_release_goes_through_shadow_and_canary(
     assert weights(sagemaker) == {"v1": 0.0, "v2": 1.0}
 
 
+@pytest.mark.whole
 def test_d_a_bad_model_is_stopped_in_shadow(story: Story, store: Store, sagemaker: Any) -> None:
     act = story.bad_release()
     assert act.result["gate"] == "brier"
@@ -134,6 +137,7 @@ def test_e_one_call_rolls_back(story: Story, sagemaker: Any) -> None:
     assert sum(weights(sagemaker).values()) == 1.0
 
 
+@pytest.mark.whole
 def test_f_drift_starts_a_release_by_itself(story: Story, store: Store, sagemaker: Any) -> None:
     act = story.drift()
     assert act.result["kind"] == "asset_triggered"
@@ -144,7 +148,7 @@ def test_f_drift_starts_a_release_by_itself(story: Story, store: Store, sagemake
 
 def test_g_no_live_request_failed(story: Story) -> None:
     assert not story.failures
-    assert sum(story.answers.values()) > 5000
+    assert sum(story.answers.values()) > 3000
 
 
 def test_h_no_secret_lies_in_logs_lineage_or_store(stage: AwsStage, story: Story, store: Store) -> None:
