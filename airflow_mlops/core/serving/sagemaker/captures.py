@@ -26,6 +26,7 @@ class CaptureReader:
     :param name: of the endpoint; SageMaker puts its captures below it.
     :param contract: of a version.
     :param guardrail: whether all versions answer under one variant's name.
+    :param share: of the requests that are captured.
     :param delay: how long after its end a minute's count of failures may still change.
     """
 
@@ -37,6 +38,7 @@ class CaptureReader:
     metrics: VariantMetrics
     guardrail: bool
     delay: timedelta
+    share: float = 1.0
     _seen: WeakKeyDictionary[Cursor, Seen] = field(default_factory=WeakKeyDictionary)
 
     def read(
@@ -80,6 +82,6 @@ class CaptureReader:
             return
         errors = self.metrics.series("errors", variants, *closed(since, now, self.delay))
         place = f"failures/{self.name}/"
-        for record in failures(self.name, errors, seen, self.history):
+        for record in failures(self.name, errors, seen, self.history, self.share):
             if cursor is None or cursor.is_new(place, record.event_id):
                 yield record

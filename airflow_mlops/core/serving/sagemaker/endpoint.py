@@ -75,6 +75,7 @@ class SageMakerEndpoint:
             self.metrics(),
             self._guardrail,
             settings.hosting.failures_known_after,
+            settings.hosting.capture_percent / 100,
         )
 
     @property

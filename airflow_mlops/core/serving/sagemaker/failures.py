@@ -42,14 +42,19 @@ def closed(since: datetime, now: datetime, delay: timedelta) -> tuple[datetime, 
 
 
 def failures(
-    name: str, errors: Mapping[str, Series], seen: Mapping[tuple[str, datetime], int], history: History
+    name: str,
+    errors: Mapping[str, Series],
+    seen: Mapping[tuple[str, datetime], int],
+    history: History,
+    share: float = 1.0,
 ) -> Iterator[CaptureRecord]:
-    """One record for each failed request that was not captured.
+    """One record for each failed request that was not captured, as far as answers are captured at all.
 
     A failure counts for the newest deployment that gave its variant a place in that minute.
 
     :param name: of the endpoint.
     :param errors: failed requests a minute, by variant.
+    :param share: of the requests that SageMaker captures: failures, which are all counted, are thinned to it.
     """
     for variant, series in errors.items():
         for minute, count in series:
@@ -57,7 +62,9 @@ def failures(
             if served is None or served.mode != "canary":
                 continue
             for place in range(round(count) - seen.get((variant, minute), 0)):
-                yield _record(f"{name}/{variant}/{minute:%Y%m%dT%H%M}/{place}", variant, minute, served)
+                record = _record(f"{name}/{variant}/{minute:%Y%m%dT%H%M}/{place}", variant, minute, served)
+                if int(record.key, 16) < share * 2**64:
+                    yield record
 
 
 def _record(event: str, variant: str, minute: datetime, served: Desired) -> CaptureRecord:

@@ -116,5 +116,13 @@ def test_only_canaries_are_asked_about(history: History) -> None:
 
 
 def test_only_minutes_are_read_that_are_closed() -> None:
-    since, until = closed(START, START + timedelta(minutes=10))
+    since, until = closed(START, START + timedelta(minutes=10), 3 * MINUTE)
     assert (since.minute, until.minute, until.second) == (0, 7, 0)
+
+
+def test_failures_are_thinned_like_the_answers_beside_them(history: History) -> None:
+    minute = START.replace(second=0, microsecond=0) + 12 * MINUTE
+    errors = {"v2": ((minute, 2000.0),)}
+    found = list(failures("mlops-flight", errors, {}, history, 0.25))
+    assert 400 < len(found) < 600
+    assert found == list(failures("mlops-flight", errors, {}, history, 0.25))
