@@ -123,6 +123,6 @@ def test_only_minutes_are_read_that_are_closed() -> None:
 def test_failures_are_thinned_like_the_answers_beside_them(history: History) -> None:
     minute = START.replace(second=0, microsecond=0) + 12 * MINUTE
     errors = {"v2": ((minute, 2000.0),)}
-    found = list(failures("mlops-flight", errors, {}, history, 0.25))
-    assert 400 < len(found) < 600
-    assert found == list(failures("mlops-flight", errors, {}, history, 0.25))
+    looks = [[one.event_id for one in failures("mlops-flight", errors, {}, history, 0.25)] for _ in range(2)]
+    assert 400 < len(looks[0]) < 600
+    assert looks[0] == looks[1]
