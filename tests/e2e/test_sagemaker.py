@@ -1,6 +1,6 @@
 """The demo's story with the platform set to SageMaker: the same DAG file, by its connection alone.
 
-A real Airflow, a real S3 server, and the simulator, whose jobs train and whose endpoints answer. All acts take nine
+A real Airflow, a real S3 server, and the simulator, whose jobs train and whose endpoints answer. All acts take ten
 minutes; those marked ``whole`` run with ``make sagemaker``.
 """
 
@@ -110,6 +110,7 @@ def test_b_a_broken_batch_trains_nothing(story: Story, sagemaker: Any) -> None:
     assert jobs(sagemaker) == ["Completed"]
 
 
+@pytest.mark.whole
 def test_c_a_good_release_goes_through_shadow_and_canary(
     stage: AwsStage, story: Story, store: Store, sagemaker: Any
 ) -> None:
@@ -131,6 +132,7 @@ def test_d_a_bad_model_is_stopped_in_shadow(story: Story, store: Store, sagemake
     assert weights(sagemaker)["v2"] == 1.0
 
 
+@pytest.mark.whole
 def test_e_one_call_rolls_back(story: Story, sagemaker: Any) -> None:
     story.roll_back()
     assert weights(sagemaker)["v1"] == 1.0
@@ -146,6 +148,7 @@ def test_f_drift_starts_a_release_by_itself(story: Story, store: Store, sagemake
     assert jobs(sagemaker) == ["Completed"] * 4
 
 
+@pytest.mark.whole
 def test_g_no_live_request_failed(story: Story) -> None:
     assert not story.failures
     assert sum(story.answers.values()) > 3000
