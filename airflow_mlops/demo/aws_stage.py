@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -52,8 +53,14 @@ class S3Access:
     def from_environment(cls) -> S3Access:
         """What ``AWS_ENDPOINT_URL_S3`` and the keys beside it name.
 
-        :raises PlatformError: if one of them is missing: the demo never reaches for AWS itself.
+        :raises PlatformError: without the extra ``testing``, or if one of them is missing: the demo never reaches for AWS itself.
         """
+        if lacking := [name for name in ("boto3", "cbor2") if find_spec(name) is None]:
+            raise PlatformError(
+                "the demo on SageMaker's simulator needs the extra testing",
+                given=f"no {', '.join(lacking)}",
+                remedy="pip install 'airflow-mlops[testing]'",
+            )
         names = ("AWS_ENDPOINT_URL_S3", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
         if missing := [name for name in names if not os.environ.get(name)]:
             raise PlatformError(
