@@ -53,7 +53,8 @@ class S3Access:
     def from_environment(cls) -> S3Access:
         """What ``AWS_ENDPOINT_URL_S3`` and the keys beside it name.
 
-        :raises PlatformError: without the extra ``testing``, or if one of them is missing: the demo never reaches for AWS itself.
+        :raises PlatformError: without the extra ``testing``, or if one of them is missing: the demo never reaches for
+            AWS itself.
         """
         if lacking := [name for name in ("boto3", "cbor2") if find_spec(name) is None]:
             raise PlatformError(
