@@ -109,9 +109,14 @@ class Platform:
             s3_options=_s3_options(fields.get("s3")),
             query=query,
         )
-        if SAGEMAKER in (platform.endpoint_url, platform.trainer):
-            platform._require_s3()
+        if platform.on_sagemaker:
+            platform._require_way()
         return platform
+
+    @property
+    def on_sagemaker(self) -> bool:
+        """Whether models are trained or served there."""
+        return SAGEMAKER in (self.endpoint_url, self.trainer)
 
     def store(self) -> Store:
         """Open the store."""
@@ -160,22 +165,18 @@ class Platform:
         """
         from airflow_mlops.core.aws.settings import SageMaker
 
-        return self._require_s3()(), self.sagemaker or SageMaker()
+        return self._require_way()(), self.sagemaker or SageMaker()
 
-    def _require_s3(self) -> Callable[[], Aws]:
+    def _require_way(self) -> Callable[[], Aws]:
+        from airflow_mlops.core.aws.on_s3 import require_on_s3
+
         if self.aws is None:
             raise PlatformError(
                 "SageMaker needs an AWS connection",
                 given="no aws_conn_id",
                 remedy="set field aws_conn_id of the mlops connection, e.g. to aws_default",
             )
-        if not self.store_uri.startswith("s3://"):
-            raise PlatformError(
-                "SageMaker reads models from S3",
-                given=f"store {self.store_uri}",
-                expected="s3://bucket/prefix",
-                remedy="set field store of the mlops connection",
-            )
+        require_on_s3(self.store_uri)
         return self.aws
 
     def s3_client(self) -> Any:

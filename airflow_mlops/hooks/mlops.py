@@ -15,7 +15,7 @@ from airflow.sdk.exceptions import AirflowNotFoundException
 from airflow_mlops.core.errors import MlopsError, PlatformError
 from airflow_mlops.hooks.aws import AirflowAws
 from airflow_mlops.hooks.query import run_on_connection
-from airflow_mlops.platform import SAGEMAKER, Platform
+from airflow_mlops.platform import Platform
 
 
 class MlopsHook(BaseHook):
@@ -98,7 +98,7 @@ def _found_on_aws(platform: Platform) -> list[str]:
         if uri.startswith("s3://"):
             words, region = finding.found_bucket(aws.client("s3"), uri, options.of(urlsplit(uri).netloc))
             said.append(words)
-    if SAGEMAKER in (platform.endpoint_url, platform.trainer):
+    if platform.on_sagemaker:
         said.append(finding.found_sagemaker(aws, platform.sagemaker or SageMaker(), region))
     return list(dict.fromkeys(said))
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from airflow_mlops.core.errors import MlopsError
-from airflow_mlops.platform import SAGEMAKER
 
 if TYPE_CHECKING:
     from airflow_mlops.operators.base import MlopsOperator, Work
@@ -23,7 +22,7 @@ def mirror(
     :param refused: why the release of this version ended without a promotion.
     """
     platform = work.platform
-    if SAGEMAKER not in (platform.endpoint_url, platform.trainer):
+    if not platform.on_sagemaker:
         return
     from airflow_mlops.core.registry.standing import note_refusal
     from airflow_mlops.core.registry.versions import Registry

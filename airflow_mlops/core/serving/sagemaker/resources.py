@@ -13,6 +13,7 @@ from typing import Any
 from airflow_mlops.core.aws import names
 from airflow_mlops.core.aws.call import call
 from airflow_mlops.core.aws.errors import exists_already
+from airflow_mlops.core.aws.on_s3 import require_on_s3
 from airflow_mlops.core.aws.session import Aws
 from airflow_mlops.core.aws.settings import SageMaker
 from airflow_mlops.core.errors import DeploymentFailed, PlatformError
@@ -54,7 +55,7 @@ class Resources:
         self._settings = settings
         self._model = model
         self._store = store
-        self._store_uri = _on_s3(store)
+        self._store_uri = require_on_s3(store.uri)
         self._archive, self._image = archive or self._put_model, image or self._serving_image
         self._archives: dict[int | None, str] = {}
 
@@ -185,15 +186,3 @@ class Resources:
 
 def _digest(content: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
-
-
-def _on_s3(store: Store) -> str:
-    """The store's URI. :raises PlatformError: if SageMaker can't read it."""
-    if not store.uri.startswith("s3://"):
-        raise PlatformError(
-            "SageMaker reads models from S3",
-            given=f"store {store.uri}",
-            expected="s3://bucket/prefix",
-            remedy="set field store of the mlops connection",
-        )
-    return store.uri
