@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Literal
 
 from pydantic import Field, model_validator
@@ -55,6 +56,18 @@ class Join(Section):
         return self
 
 
+class Arrival(Section):
+    """When new files below the data root are a complete batch, which starts a release."""
+
+    complete: Literal["success", "settled", "manifest"] = Field(
+        "settled",
+        description="success: a file _SUCCESS lies in the folder; manifest: a JSON file lists the batch's files; "
+        "settled: no file came or grew for a while.",
+    )
+    settle: Duration = Field(timedelta(minutes=1), description="How long nothing may change, for settled.")
+    manifest: str = Field("manifest.json", description="Name of the file that lists a batch's files.")
+
+
 class Data(Section):
     """Where rows come from and what their columns mean.
 
@@ -75,6 +88,9 @@ class Data(Section):
     event_time: str = Field(description="Column with the time of the event (not of loading).")
     label: str = Field(description="Column with the ground truth.")
     id: str | None = Field(None, description="Column that names a row for people, e.g. an order number.")
+    arrival: Arrival | None = Field(
+        None, description="New files start a release by themselves; without it somebody or some DAG says so."
+    )
     joins: tuple[Join, ...] = Field(
         (), description="Columns of other data sets, joined as of each row's time."
     )
@@ -89,6 +105,8 @@ class Data(Section):
             format_of(self.source)
         if self.delta is not None:
             check_below_root(self.delta, "delta is a folder that")
+        if self.arrival is not None and self.source is None:
+            raise ValueError("arrival is about files: it needs data.source")
         if (self.query is None) != (self.connection is None):
             raise ValueError("query and connection belong together: the query runs on that connection")
         return self

@@ -15,8 +15,10 @@ from airflow_mlops.core.yaml_file import read_mapping
 from airflow_mlops.spec.data import Data, Privacy
 from airflow_mlops.spec.evaluation import Evaluation
 from airflow_mlops.spec.learning import Features, Labels, Split, Training
+from airflow_mlops.spec.monitoring import Monitoring
 from airflow_mlops.spec.rollout import Rollout
-from airflow_mlops.spec.serving import Monitoring, Retention, Serving
+from airflow_mlops.spec.scoring import Scoring
+from airflow_mlops.spec.serving import Retention, Serving
 from airflow_mlops.spec.validation import Validation
 
 NAME_PATTERN = r"^[a-z][a-z0-9_]{0,61}[a-z0-9]$"
@@ -43,6 +45,7 @@ class ModelSpec(Section):
     rollout: Rollout
     serving: Serving = Serving()
     monitoring: Monitoring = Monitoring()
+    scoring: Scoring | None = None
     retention: Retention | None = None
 
     @property

@@ -1,8 +1,9 @@
-"""How the endpoint treats requests, and how the model is watched."""
+"""How the endpoint treats requests, and how long data stay."""
 
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Literal
 
 from pydantic import Field
 
@@ -18,29 +19,28 @@ class Fallback(Section):
     values: dict[str, float] = Field(default_factory=dict, description="Answer per value of that column.")
 
 
+class Health(Section):
+    """When the champion counts as unhealthy, and what answers then. The switch is an entry of the deployment log."""
+
+    max_error_rate: float = Field(
+        0.5, gt=0, le=1, description="Share of failed requests from which the champion is unhealthy."
+    )
+    window: Duration = Field(timedelta(minutes=10), description="The newest traffic that is looked at.")
+    min_requests: int = Field(50, ge=1, description="Fewer requests decide nothing.")
+    then: Literal["previous", "rule"] = Field(
+        "previous",
+        description="previous: the newest older champion that answers captured requests, else the rule; rule: the "
+        "fallback rule at once.",
+    )
+
+
 class Serving(Section):
     """How the endpoint treats requests for this model."""
 
     key: tuple[str, ...] = Field((), description="Request columns whose hash assigns a request to a variant.")
     fallback: Fallback | None = None
+    health: Health = Health()
     max_rows: int = Field(1000, ge=1, description="Largest batch of rows in one request.")
-
-
-class Monitoring(Section):
-    """When drift of the captured traffic is looked for, and what asks for retraining."""
-
-    schedule: str | None = Field(
-        None, description="Cron expression of the monitor DAG; without one, by hand."
-    )
-    window: Duration = Field(timedelta(days=1), description="Captured traffic that is compared.")
-    min_rows: int = Field(500, ge=1, description="Fewer captured rows decide nothing.")
-    drift_share: float = Field(
-        0.3, gt=0, le=1, description="Share of drifted columns that asks for retraining."
-    )
-    columns: tuple[str, ...] = Field((), description="Columns to watch; all feature columns without any.")
-    skew_requests: int = Field(
-        0, ge=0, description="Captured requests whose features training computes again; 0 leaves it out."
-    )
 
 
 class Retention(Section):

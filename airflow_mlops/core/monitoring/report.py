@@ -1,4 +1,4 @@
-"""The records of monitoring: what drifted, and what follows from it."""
+"""The record of a comparison of live traffic with the data that the champion learned from."""
 
 from __future__ import annotations
 
@@ -11,63 +11,91 @@ from airflow_mlops.core.data.version import DatasetRef
 from airflow_mlops.core.record import Record
 
 Outcome = Literal["drift", "stable", "inconclusive"]
+#: In which way a column moved.
+Aspect = Literal["values", "missing", "new values", "range", "vanished"]
+#: The column that holds the champion's own answers: it is watched like the others.
+PREDICTION = "prediction"
+
+
+class Movement(Record):
+    """One way in which a column is compared, and whether it moved in it.
+
+    :param p_value: of no change at all, by a two-sample test; None where a rule decides and not a test.
+    :param effect: how much, as a share of the rows (0 to 1): a distance of distributions, a difference of rates.
+    :param reference, current: the number behind it on both sides, where there is one, e.g. the missing rates.
+    :param said: in a few words, for people: ``missing 2 % -> 61 %``.
+    """
+
+    aspect: Aspect
+    p_value: float | None
+    effect: float
+    reference: float | None = None
+    current: float | None = None
+    said: str
 
 
 class ColumnDrift(Record):
-    """How far the values of one column have moved from the training data.
+    """How far one column has moved from the training data.
 
-    :param method: Evidently's name of the statistic; None when the column could not be compared: see
-        ``note``.
-    :param value: a p-value when ``method`` says so (drift when it is *below* ``threshold``), else a distance
-        (drift when it is *above*).
-    :param strength: how far beyond the threshold, on one scale for all methods; above 1 is drift. See
-        :func:`~airflow_mlops.core.monitoring.drift.strength`.
+    :param kind: number, category or time.
+    :param importance: the column's share of what moves the model's answers, 0 to 1; for the prediction 0.
+    :param method, threshold, value: Evidently's default statistic for the column, for those who know it; None where it
+        can't be computed. It decides nothing.
+    :param p_value: over all its aspects; ``adjusted``: after control of the false discovery rate over the columns.
+    :param effect: the largest of its movements that counts, else the largest.
+    :param drifted: significant (``adjusted`` at most the level of the look) and large enough
+        (``monitoring.drift.least``).
+    :param movements: the aspects that were compared, the strongest first.
     :param note: why a column was not compared, or what is odd about it.
     """
 
     column: str
+    kind: str
+    importance: float = 0.0
     method: str | None = None
     threshold: float | None = None
     value: float | None = None
-    strength: float = 0.0
+    p_value: float | None = None
+    adjusted: float | None = None
+    effect: float = 0.0
     drifted: bool = False
+    movements: tuple[Movement, ...] = ()
     note: str = ""
 
+    @property
+    def said(self) -> str:
+        """What moved, in a few words; the note where nothing was compared."""
+        return f"{self.column}: {self.movements[0].said}" if self.movements else f"{self.column}: {self.note}"
 
-class MissingRate(Record):
-    """The share of missing values of one column, in the training data and in the window.
 
-    :param strength: the change as a multiple of the least change that counts.
+class Multivariate(Record):
+    """Whether a classifier can tell the window's rows from the training data's.
 
-    The rule is in :mod:`airflow_mlops.core.monitoring.missing`.
+    :param auc: out of sample; 0.5 when the two are alike.
+    :param p_value: of an AUC as large without any change.
+    :param columns: those by which it tells them apart, the strongest first.
     """
 
-    column: str
-    reference: float
-    current: float
-    strength: float
+    auc: float
+    p_value: float
     drifted: bool
-
-    @property
-    def difference(self) -> float:
-        """The change, in parts of one."""
-        return self.current - self.reference
+    columns: tuple[str, ...] = ()
+    rows: int
 
 
 class DriftReport(Record):
     """One look at a model's live traffic beside the data that its champion learned from.
 
-    ``outcome`` is ``drift`` when the share of drifted columns reaches ``share_limit``; ``inconclusive`` when
-    too little is there to say anything, and then nothing counts as drifted.
+    ``outcome`` is ``drift`` when any column or the classifier says so; ``inconclusive`` when too little is there to
+    say anything, and then nothing counts as drifted.
 
     :param since, until: the window of captured traffic, since <= t < until.
     :param rows: live rows of the champion in the window; ``reference_rows``: rows of its training data.
-    :param compared_rows, reference_compared_rows: rows that went into the comparison, a sample with a fixed
-        seed when there are more than the bound.
-    :param share: drifted columns / watched columns; a column counts once, whether its values or its missing
-        rate moved.
+    :param compared_rows, reference_compared_rows: rows that went into the comparison, a sample with a fixed seed when
+        there are more than the bound.
+    :param share: of the model's importance that lies on drifted columns, 0 to 1.
     :param set_aside: captured requests that were left out, by reason.
-    :param report_html, report_json: hashes of Evidently's report as blobs; None when nothing was compared.
+    :param report_html: hash of Evidently's report as a blob; None when none was rendered.
     """
 
     model: str
@@ -82,49 +110,19 @@ class DriftReport(Record):
     outcome: Outcome
     reason: str
     columns: tuple[ColumnDrift, ...] = ()
-    missing: tuple[MissingRate, ...] = ()
+    multivariate: Multivariate | None = None
     share: float = 0.0
-    share_limit: float
+    alpha: float
     set_aside: dict[str, int] = Field(default_factory=dict)
     report_html: str | None = None
-    report_json: str | None = None
-    created_at: datetime
 
     @property
-    def findings(self) -> tuple[ColumnDrift | MissingRate, ...]:
-        """All that drifted, the strongest first."""
-        looked_at: tuple[ColumnDrift | MissingRate, ...] = (*self.columns, *self.missing)
-        return tuple(sorted((one for one in looked_at if one.drifted), key=lambda one: -one.strength))
+    def findings(self) -> tuple[ColumnDrift, ...]:
+        """The columns that drifted, those first that matter most to the model, then the largest change."""
+        drifted = (one for one in self.columns if one.drifted)
+        return tuple(sorted(drifted, key=lambda one: (-one.importance * one.effect, -one.effect, one.column)))
 
     @property
     def drifted(self) -> tuple[str, ...]:
-        """Names of the drifted columns, the strongest first."""
-        return tuple(dict.fromkeys(one.column for one in self.findings))
-
-
-class RetrainDecision(Record):
-    """Whether the evidence asks for retraining, why, and because of which columns (the strongest first)."""
-
-    retrain: bool
-    reasons: tuple[str, ...]
-    columns: tuple[str, ...] = ()
-
-
-class MonitoringEntry(Record):
-    """One entry of the log ``models/<model>/monitoring``.
-
-    :param report: hash of the :class:`DriftReport` as a blob.
-    :param run: key of the Airflow run that looked; a retry finds its own entry.
-    """
-
-    report: str
-    champion: int | None
-    outcome: Outcome
-    share: float
-    columns: tuple[str, ...]
-    retrain: bool
-    reason: str
-    since: datetime
-    until: datetime
-    run: str
-    at: datetime
+        """Names of the drifted columns, in the order of :attr:`findings`."""
+        return tuple(one.column for one in self.findings)
