@@ -146,9 +146,30 @@ class MlopsDriftRunFacet(RunFacet):
     share: float
     shareLimit: float  # noqa: N815
     columns: list[dict[str, Any]]
+    multivariate: dict[str, Any] | None = None
     champion: int | None = None
     report: str | None = None
 
     @staticmethod
     def _get_schema() -> str:
         return schema_url("MlopsDriftRunFacet")
+
+
+@attr.define(kw_only=True)
+class MlopsPerformanceRunFacet(RunFacet):
+    """How well the champion did in the newest period: measured where labels had come, estimated before."""
+
+    since: str
+    until: str
+    rows: int
+    labelled: int
+    measured: dict[str, dict[str, float]]
+    estimated: dict[str, dict[str, float]]
+    failedGates: list[str]  # noqa: N815
+    judgedOn: str | None = None  # noqa: N815
+    champion: int | None = None
+    report: str | None = None
+
+    @staticmethod
+    def _get_schema() -> str:
+        return schema_url("MlopsPerformanceRunFacet")

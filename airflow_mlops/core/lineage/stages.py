@@ -23,7 +23,6 @@ from airflow_mlops.core.data.pin import Pin
 from airflow_mlops.core.data.version import DatasetVersion
 from airflow_mlops.core.evaluation.report import Evaluation
 from airflow_mlops.core.lineage.naming import Name, dataset_name, location_name, model_name
-from airflow_mlops.core.monitoring.report import DriftReport
 from airflow_mlops.core.registry.deployments import Desired
 from airflow_mlops.core.registry.version import ModelVersion
 from airflow_mlops.core.rollout.verdict import Verdict
@@ -123,7 +122,7 @@ def evaluate_lineage(
     from airflow_mlops.core.lineage import datasets as ol
 
     champion = result.champion_version
-    rival = [] if champion is None else [_registered(trained.model, champion, store_uri)]
+    rival = [] if champion is None else [registered(trained.model, champion, store_uri)]
     return ol.Lineage(
         inputs=[ol.version_read(version, store_uri), _candidate(trained, version.id, store_uri), *rival],
         run_facets=_evaluation(result),
@@ -172,7 +171,7 @@ def deploy_lineage(model: str, served: Desired, address: str, store_uri: str) ->
     )
     answers = "fallback" if served.champion is None else str(served.champion)
     return ol.Lineage(
-        inputs=[_registered(model, number, store_uri) for number in versions],
+        inputs=[registered(model, number, store_uri) for number in versions],
         outputs=[
             ol.written(model_name(model), {**ol.pinned(answers, place, "MODEL"), "mlops_deployment": now})
         ],
@@ -194,26 +193,8 @@ def judge_lineage(model: str, verdict: Verdict, store_uri: str) -> Lineage:
         producer=facets.PRODUCER,
     )
     return ol.Lineage(
-        inputs=[_captures(model, store_uri)],
+        inputs=[captured(model, store_uri)],
         run_facets={"mlops_verdict": facet, "test": gates.gate_tests(verdict.gates)},
-    )
-
-
-def monitor_lineage(model: str, report: DriftReport, store_uri: str) -> Lineage:
-    """Captured traffic and the champion's training data -> a monitoring report."""
-    from airflow_mlops.core.lineage import datasets as ol
-
-    inputs = [_captures(model, store_uri, rows=report.rows)]
-    if report.champion is not None:
-        inputs.append(_registered(model, report.champion, store_uri))
-    if report.dataset:
-        name, reference = dataset_name(report.dataset.name), ol.rows_read(report.reference_rows)
-        inputs.append(ol.read(name, ol.pinned(report.dataset.id, kind="FILE"), inputStatistics=reference))
-    place = location_name(store_uri, f"models/{model}/monitoring")
-    return ol.Lineage(
-        inputs=inputs,
-        outputs=[ol.written(model_name(model, "monitoring"), ol.pinned(ol.iso(report.until), place))],
-        run_facets={"mlops_drift": _drift(report)},
     )
 
 
@@ -277,7 +258,8 @@ def _candidate(trained: TrainedModel, dataset: str, store_uri: str) -> InputData
     return ol.read(model_name(trained.model, "candidate"), {**named, **ol.model_facet(trained, dataset)})
 
 
-def _registered(model: str, number: int, store_uri: str) -> InputDataset:
+def registered(model: str, number: int, store_uri: str) -> InputDataset:
+    """A registered version, as an input."""
     from airflow_mlops.core.lineage import datasets as ol
 
     named = ol.pinned(str(number), _version_place(model, number, store_uri), "MODEL")
@@ -288,7 +270,8 @@ def _version_place(model: str, number: int, store_uri: str) -> Name:
     return location_name(store_uri, f"models/{model}/versions/{number:010d}.json")
 
 
-def _captures(model: str, store_uri: str, rows: int | None = None) -> InputDataset:
+def captured(model: str, store_uri: str, rows: int | None = None) -> InputDataset:
+    """The captured traffic of a model, as an input. :param rows: that were read of it, if that is known."""
     from airflow_mlops.core.lineage import datasets as ol
 
     place = location_name(store_uri, f"captures/{model}")
@@ -331,41 +314,3 @@ def _evaluation(result: Evaluation) -> dict[str, RunFacet]:
         producer=facets.PRODUCER,
     )
     return {"mlops_evaluation": facet, "test": gates.gate_tests(result.gates)}
-
-
-def _drift(report: DriftReport) -> RunFacet:
-    from airflow_mlops.core.lineage import datasets as ol
-    from airflow_mlops.core.lineage import facets
-
-    missing = {one.column: one for one in report.missing}
-    columns = []
-    for one in report.columns:
-        measured = {
-            "method": one.method,
-            "threshold": one.threshold,
-            "value": one.value,
-            "note": one.note or None,
-        }
-        columns.append(
-            {
-                "column": one.column,
-                "drifted": one.column in report.drifted,
-                "missingReference": missing[one.column].reference,
-                "missingCurrent": missing[one.column].current,
-                **{name: value for name, value in measured.items() if value is not None},
-            }
-        )
-    return facets.MlopsDriftRunFacet(
-        outcome=report.outcome,
-        reason=report.reason,
-        since=ol.iso(report.since),
-        until=ol.iso(report.until),
-        rows=report.rows,
-        referenceRows=report.reference_rows,
-        share=report.share,
-        shareLimit=report.share_limit,
-        columns=columns,
-        champion=report.champion,
-        report=report.report_html,
-        producer=facets.PRODUCER,
-    )

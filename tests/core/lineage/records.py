@@ -9,7 +9,8 @@ from airflow_mlops.core.data.pin import Pin
 from airflow_mlops.core.data.version import Column, DataFile, DatasetRef, DatasetVersion
 from airflow_mlops.core.evaluation.report import Evaluation, SliceMetrics
 from airflow_mlops.core.gates import Gate, GateResult
-from airflow_mlops.core.monitoring.report import ColumnDrift, DriftReport, MissingRate
+from airflow_mlops.core.monitoring.performance_report import PerformanceReport, PeriodPerformance, Value
+from airflow_mlops.core.monitoring.report import ColumnDrift, DriftReport, Movement, Multivariate
 from airflow_mlops.core.registry.version import ModelVersion, RunRef
 from airflow_mlops.core.rollout.verdict import Verdict
 from airflow_mlops.core.training.artifact import FeatureCode, InputColumn, Signature, TrainedModel
@@ -169,24 +170,49 @@ def drift_report() -> DriftReport:
         rows=600,
         reference_rows=50_000,
         outcome="drift",
-        reason="1 of 2 columns drifted (50%); 30% asks for retraining",
+        reason="1 of 2 columns drifted",
         columns=(
             ColumnDrift(
                 column="distance",
+                kind="number",
+                importance=0.4,
                 method="K-S p_value",
                 threshold=0.05,
                 value=0.001,
-                strength=2.3,
+                p_value=0.001,
+                adjusted=0.002,
+                effect=0.3,
                 drifted=True,
+                movements=(Movement(aspect="values", p_value=0.001, effect=0.3, said="median 870 -> 1,040"),),
             ),
-            ColumnDrift(column="snow", note="vanished: no live row carries it"),
+            ColumnDrift(column="snow", kind="number", note="all null in the training data"),
         ),
-        missing=(
-            MissingRate(column="distance", reference=0.0, current=0.01, strength=0.1, drifted=False),
-            MissingRate(column="snow", reference=0.0, current=0.05, strength=0.5, drifted=False),
-        ),
-        share=0.5,
-        share_limit=0.3,
+        multivariate=Multivariate(auc=0.61, p_value=0.001, drifted=True, columns=("distance",), rows=600),
+        share=0.4,
+        alpha=0.05,
         report_html="f" * 64,
-        created_at=NOW,
+    )
+
+
+def performance_report() -> PerformanceReport:
+    day = {"since": NOW - timedelta(days=1), "until": NOW}
+    return PerformanceReport(
+        model="flight_delay",
+        champion=3,
+        as_of=NOW,
+        objective="binary",
+        baseline={"log_loss": 0.45},
+        periods=(
+            PeriodPerformance(
+                champion=3,
+                rows=600,
+                labelled=570,
+                measured={"log_loss": Value(value=0.6, low=0.55, high=0.65)},
+                estimated={"log_loss": Value(value=0.5)},
+                **day,
+            ),
+        ),
+        judged_on="measured",
+        page="e" * 64,
+        **day,
     )

@@ -11,7 +11,7 @@ from openlineage.client.serde import Serde
 from referencing import Registry, Resource
 
 from airflow_mlops.core.data.version import QueryRef, TableRef
-from airflow_mlops.core.lineage import stages
+from airflow_mlops.core.lineage import stages, watching
 from airflow_mlops.core.registry.deployments import Desired
 from tests.core.lineage import records
 from tests.core.lineage.records import STORE
@@ -42,7 +42,8 @@ STAGES = {
     "replay": stages.judge_lineage(
         "flight_delay", records.verdict().model_copy(update={"stage": "replay"}), STORE
     ),
-    "monitor": stages.monitor_lineage("flight_delay", records.drift_report(), STORE),
+    "drift": watching.drift_lineage("flight_delay", records.drift_report(), 0.3, STORE),
+    "performance": watching.performance_lineage("flight_delay", records.performance_report(), STORE),
 }
 
 
@@ -216,25 +217,36 @@ def test_gates_are_told_in_openlineages_own_words_too():
 
 
 def test_the_drift_facet_tells_every_watched_column():
-    facet = event_of(STAGES["monitor"])["run"]["facets"]["mlops_drift"]
+    facet = event_of(STAGES["drift"])["run"]["facets"]["mlops_drift"]
+    assert (facet["share"], facet["shareLimit"]) == (0.4, 0.3)
+    assert facet["multivariate"] == {"auc": 0.61, "pValue": 0.001, "drifted": True}
     assert facet["columns"] == [
         {
             "column": "distance",
             "drifted": True,
+            "importance": 0.4,
+            "effect": 0.3,
+            "pValue": 0.002,
             "method": "K-S p_value",
             "threshold": 0.05,
             "value": 0.001,
-            "missingReference": 0.0,
-            "missingCurrent": 0.01,
+            "movements": ["median 870 -> 1,040"],
         },
         {
             "column": "snow",
             "drifted": False,
-            "note": "vanished: no live row carries it",
-            "missingReference": 0.0,
-            "missingCurrent": 0.05,
+            "importance": 0.0,
+            "effect": 0.0,
+            "note": "all null in the training data",
         },
     ]
+
+
+def test_the_performance_facet_tells_what_was_measured_and_what_was_estimated():
+    facet = event_of(STAGES["performance"])["run"]["facets"]["mlops_performance"]
+    assert facet["measured"] == {"log_loss": {"value": 0.6, "low": 0.55, "high": 0.65}}
+    assert facet["estimated"] == {"log_loss": {"value": 0.5}}
+    assert (facet["rows"], facet["labelled"], facet["judgedOn"]) == (600, 570, "measured")
 
 
 def test_nothing_deployed_is_the_fallback():
