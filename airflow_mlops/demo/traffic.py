@@ -21,6 +21,8 @@ VARIANT = "x-amzn-invoked-production-variant"
 INFERENCE_ID = "X-Amzn-SageMaker-Inference-Id"
 #: What a caller can't know before the departure: asked for as null, and the label not at all.
 UNKNOWN_YET = {"dep_delay": None}
+#: In one request.
+_MOST_TRUTHS = 1000
 #: Takes ``{"inference_id", "row", "label"}`` of some answers.
 Tell = Callable[[list[dict[str, Any]]], object]
 
@@ -37,6 +39,7 @@ class Traffic:
     :param workers: connections that ask at the same time.
     :param name: start of the inference ids; unique for each traffic of a store.
     :param tell: takes the truth about answered flights; without it, the server does.
+    :param late: keep the truth back until :meth:`tell_truth`, as in life, where it is known hours or weeks later.
     """
 
     def __init__(
@@ -49,6 +52,7 @@ class Traffic:
         rate: float = 150.0,
         workers: int = 4,
         tell: Tell | None = None,
+        late: bool = False,
     ) -> None:
         self.answers: Counter[str] = Counter()
         self.failures: Counter[str] = Counter()
@@ -60,6 +64,9 @@ class Traffic:
         self._workers = workers
         self._lock = threading.Lock()
         self._truths: list[dict[str, Any]] = []
+        self._known = threading.Event()
+        if not late:
+            self._known.set()
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
 
@@ -76,6 +83,10 @@ class Traffic:
         self._stop.set()
         for thread in self._threads:
             thread.join(timeout=30)
+
+    def tell_truth(self) -> None:
+        """From now on the truth about answered flights is handed in, at once for those of before."""
+        self._known.set()
 
     def _client(self) -> httpx.Client:
         import httpx
@@ -116,16 +127,19 @@ class Traffic:
         """Hand in the truth about the answered flights, in batches; also what is left at the end."""
         with self._client() as client:
             while not self._stop.wait(0.5):
-                self._hand_in(client)
+                if self._known.is_set():
+                    self._hand_in(client)
             self._hand_in(client)
 
     def _hand_in(self, client: httpx.Client) -> None:
         with self._lock:
             truths, self._truths = self._truths, []
-        if truths and self._give is not None:
-            self._give(truths)
-        elif truths:
-            client.post(f"{self._path}/ground-truth", json={"records": truths}).raise_for_status()
+        for start in range(0, len(truths), _MOST_TRUTHS):
+            some = truths[start : start + _MOST_TRUTHS]
+            if self._give is not None:
+                self._give(some)
+            else:
+                client.post(f"{self._path}/ground-truth", json={"records": some}).raise_for_status()
 
 
 def _requests(flights: pd.DataFrame, name: str) -> Iterator[tuple[str, dict[str, Any], float]]:
