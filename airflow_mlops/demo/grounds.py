@@ -27,7 +27,7 @@ class Grounds(Protocol):
         """Put a batch in the place of a month."""
         ...
 
-    def traffic(self, flights: pd.DataFrame, *, name: str, rate: float, late: bool = False) -> Traffic:
+    def traffic(self, flights: pd.DataFrame, *, name: str, rate: float, **how: Any) -> Traffic:
         """Live requests about flights; see :class:`~airflow_mlops.demo.traffic.Traffic`."""
         ...
 
@@ -48,9 +48,9 @@ class FolderGrounds:
         """See :meth:`Grounds.deliver`."""
         write_batch(batch, month, self.data)
 
-    def traffic(self, flights: pd.DataFrame, *, name: str, rate: float, late: bool = False) -> Traffic:
+    def traffic(self, flights: pd.DataFrame, *, name: str, rate: float, **how: Any) -> Traffic:
         """See :meth:`Grounds.traffic`."""
-        return Traffic(self.endpoint, self.model, flights, name=name, rate=rate, late=late)
+        return Traffic(self.endpoint, self.model, flights, name=name, rate=rate, **how)
 
 
 @dataclass(frozen=True)
@@ -75,9 +75,9 @@ class AwsGrounds:
             path = write_batch(batch, month, Path(aside))
             self.s3.upload_file(str(path), self.bucket, path.relative_to(aside).as_posix())
 
-    def traffic(self, flights: pd.DataFrame, *, name: str, rate: float, late: bool = False) -> Traffic:
+    def traffic(self, flights: pd.DataFrame, *, name: str, rate: float, **how: Any) -> Traffic:
         """See :meth:`Grounds.traffic`."""
-        return Traffic(self.runtime, self.endpoint, flights, name=name, rate=rate, tell=self._tell, late=late)
+        return Traffic(self.runtime, self.endpoint, flights, name=name, rate=rate, tell=self._tell, **how)
 
     def _tell(self, truths: Iterable[dict[str, Any]]) -> None:
         append_ground_truth(self.store, self.model, [GroundTruth(**one, at=utc_now()) for one in truths])

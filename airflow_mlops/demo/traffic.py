@@ -39,6 +39,8 @@ class Traffic:
     :param workers: connections that ask at the same time.
     :param name: start of the inference ids; unique for each traffic of a store.
     :param tell: takes the truth about answered flights; without it, the server does.
+    :param limit: so many requests; without it, as many as there is time for.
+    :param order: requests of the same order ask about the same flights one after the other; ``name`` without it.
     :param late: keep the truth back until :meth:`tell_truth`, as in life, where it is known hours or weeks later.
     """
 
@@ -52,6 +54,8 @@ class Traffic:
         rate: float = 150.0,
         workers: int = 4,
         tell: Tell | None = None,
+        limit: int | None = None,
+        order: str | None = None,
         late: bool = False,
     ) -> None:
         self.answers: Counter[str] = Counter()
@@ -59,7 +63,7 @@ class Traffic:
         self._base_url = base_url
         self._path = f"/endpoints/{endpoint}"
         self._give = tell
-        self._requests = _requests(flights, name)
+        self._requests = itertools.islice(_requests(flights, name, order or name), limit)
         self._pause = workers / rate
         self._workers = workers
         self._lock = threading.Lock()
@@ -84,6 +88,14 @@ class Traffic:
         for thread in self._threads:
             thread.join(timeout=30)
 
+    def finish(self, timeout: float = 600.0) -> None:
+        """Wait until the last of a limited number of requests is answered. :raises TimeoutError: if that takes too long."""
+        deadline = time.monotonic() + timeout
+        for thread in self._threads[: self._workers]:
+            thread.join(max(0.0, deadline - time.monotonic()))
+            if thread.is_alive():
+                raise TimeoutError(f"live requests were not answered within {timeout:.0f} s")
+
     def tell_truth(self) -> None:
         """From now on the truth about answered flights is handed in, at once for those of before."""
         self._known.set()
@@ -101,7 +113,10 @@ class Traffic:
         with self._client() as client:
             while not self._stop.is_set():
                 with self._lock:
-                    inference_id, row, label = next(self._requests)
+                    request = next(self._requests, None)
+                if request is None:
+                    return
+                inference_id, row, label = request
                 try:
                     answer = client.post(
                         f"{self._path}/invocations",
@@ -142,11 +157,10 @@ class Traffic:
                 client.post(f"{self._path}/ground-truth", json={"records": some}).raise_for_status()
 
 
-def _requests(flights: pd.DataFrame, name: str) -> Iterator[tuple[str, dict[str, Any], float]]:
+def _requests(flights: pd.DataFrame, name: str, order: str) -> Iterator[tuple[str, dict[str, Any], float]]:
     """Inference id, row and truth of each request, without end."""
     asked = [column for column in COLUMNS if column not in ("late", *UNKNOWN_YET)]
-    # The same name asks in the same order.
-    flights = flights.sample(frac=1.0, random_state=crc32(name.encode()))
+    flights = flights.sample(frac=1.0, random_state=crc32(order.encode()))
     rows = flights[asked].astype(object).where(flights[asked].notna(), None)
     rows["departure"] = flights["departure"].map(lambda time: time.isoformat())
     records = [{**row, **UNKNOWN_YET} for row in rows.to_dict("records")]
