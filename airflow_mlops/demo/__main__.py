@@ -108,12 +108,35 @@ def _close(console: Console, stage: Stage, story: Story, acts: Sequence[Act], se
     for act in acts:
         table.add_row(act.letter, act.title, act.outcome, act.why, f"{act.seconds:.0f}")
     console.print(table)
+    console.print(_retraining(acts[-1]))
     answered = ", ".join(f"{variant} {count:,}" for variant, count in sorted(story.answers.items()))
     console.print(f"requests answered: {answered}; failed: {sum(story.failures.values())}")
     console.print(f"store     {stage.store}", markup=False)
     console.print(f"lineage   {stage.lineage}", markup=False)
     console.print(f"task logs {stage.home / 'logs'}", markup=False)
     console.print(f"all six acts went as told in {seconds:.0f} s", style="green")
+
+
+def _retraining(act: Act) -> Table:
+    """The log loss of December's flights before and after retraining."""
+    table = Table(title="What retraining changed: log loss of the same flights of December")
+    for column in ("version", "", "log loss", "95 % interval", "at its evaluation"):
+        table.add_column(column)
+    looks = act.result["looks"]
+    told = (("estimated", "estimated before labels came", "estimated"), ("measured", "measured", "measured"))
+    for name, words, kind in (*told, ("after", "measured after retraining", "measured")):
+        look = looks[name]
+        found = look[kind]["log_loss"]
+        interval = "" if found["low"] is None else f"{found['low']:.3f} to {found['high']:.3f}"
+        evaluated = look["baseline"].get("log_loss")
+        table.add_row(
+            str(look["champion"]),
+            words,
+            f"{found['value']:.4f}",
+            interval,
+            "" if evaluated is None else f"{evaluated:.4f}",
+        )
+    return table
 
 
 def _wait(console: Console, stage: Stage) -> None:

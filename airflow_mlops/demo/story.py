@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from airflow_mlops.core.errors import MlopsError
+from airflow_mlops.core.record import utc_now
 from airflow_mlops.demo.flights import break_batch, month_of
 from airflow_mlops.demo.rest import Airflow, Run, Task
 from airflow_mlops.demo.traffic import Traffic
@@ -29,7 +30,17 @@ LEAKY = {
         "function": "flight_delay_features:features_with_departure_delay",
     }
 }
+#: The same flights are asked about before and after retraining, so that the two can be compared.
+DECEMBER: dict[str, Any] = {"limit": 3000, "order": "december"}
 Say = Callable[[str], None]
+
+
+def _log_loss(look: Mapping[str, Any], kind: str) -> str:
+    """A look's log loss in words, e.g. ``log loss of version 1 0.512 estimated``."""
+    found = look[kind].get("log_loss")
+    if found is None:
+        raise DemoFailed(f"the monitor has no {kind} log loss", given=look["said"])
+    return f"log loss of version {look['champion']} {found['value']:.3f} {kind}"
 
 
 class DemoFailed(MlopsError):
@@ -136,30 +147,51 @@ class Story:
         return self._act("e", "one REST call", "version 1 answers again", why, result, start)
 
     def drift(self) -> Act:
-        """(f) The last months drift, the monitor asks for retraining, and Airflow starts the release by itself."""
+        """(f) December drifts; the monitor says what that costs and asks for retraining, and Airflow starts it."""
         start = time.monotonic()
         for month in (9, 10, 11):
             self._grounds.deliver(month_of(month), month)
         known = {run.run_id for run in self._airflow.runs(f"{MODEL}.release")}
-        with self._traffic(12) as traffic:
-            window = self._seconds_until(traffic, 2000)
-            found = self._run(f"{MODEL}.monitor", "drift", "success", {"window": f"{window}s"})
-            self._expect(found, retrain=True)
-            self._say(f"   drift in {', '.join(found['columns'])}")
-            run = self._wait_for_release(known)
-            self._say(f"   Airflow started {run.run_id} by itself")
-            result = self._finish(run, "conclude", "success")
+        with self._traffic(12, **DECEMBER, late=True) as asked:
+            period = self._period(asked)
+            with self._traffic(12):
+                found = self._look(period)
+                self._expect(found, champion=1, retrain=True)
+                self._say(f"   drift in {', '.join(found['columns'])}: {_log_loss(found, 'estimated')}")
+                run = self._wait_for_release(known)
+                self._say(f"   Airflow started {run.run_id} by itself; now the labels come")
+                asked.tell_truth()
+                measured = self._look(period)
+                self._expect(measured, champion=1, retrain=False)
+                self._say(f"   {_log_loss(measured, 'measured')}; {measured['said']}")
+                result = self._finish(run, "conclude", "success")
         self._expect(result, outcome="promoted", version=4, champion=4)
-        told = {**result, "columns": found["columns"], "kind": run.kind}
+        with self._traffic(12, **DECEMBER) as asked:
+            period = self._period(asked)
+        after = self._look(period)
+        self._expect(after, champion=4)
+        self._say(f"   the same flights again: {_log_loss(after, 'measured')}")
+        looks = {"estimated": found, "measured": measured, "after": after}
+        told = {**result, "columns": found["columns"], "kind": run.kind, "looks": looks}
         why = f"drift in {', '.join(found['columns'])}"
-        return self._act("f", "the last months drift", "retrained, version 4 is promoted", why, told, start)
+        return self._act("f", "December drifts", "retrained, version 4 is promoted", why, told, start)
+
+    def _period(self, traffic: Traffic) -> dict[str, str]:
+        """Wait for the end of a traffic that has just begun; what the monitor is told to look at."""
+        begun = time.monotonic()
+        traffic.finish()
+        window = math.ceil(time.monotonic() - begun)
+        return {"until": utc_now().isoformat(), "window": f"{window}s"}
+
+    def _look(self, period: Mapping[str, str]) -> dict[str, Any]:
+        return self._run(f"{MODEL}.monitor", "decide", "success", period)
 
     @contextmanager
-    def _traffic(self, month: int) -> Iterator[Traffic]:
+    def _traffic(self, month: int, **how: Any) -> Iterator[Traffic]:
         """Live requests for the flights of a month, their answers added to the sums."""
         self._turns += 1
         name = f"m{month}-{self._turns}"
-        with self._grounds.traffic(month_of(month), name=name, rate=self._rate) as traffic:
+        with self._grounds.traffic(month_of(month), name=name, rate=self._rate, **how) as traffic:
             yield traffic
         self.answers.update(traffic.answers)
         self.failures.update(traffic.failures)
@@ -196,16 +228,6 @@ class Story:
         if task.state in ("success", "failed", "skipped"):
             took = f" ({task.seconds:.1f} s)" if task.seconds else ""
             self._say(f"   {task.task_id}: {task.state}{took}")
-
-    @staticmethod
-    def _seconds_until(traffic: Traffic, answers: int, timeout: float = 600.0) -> int:
-        """Wait until so many requests of a traffic that has just begun are answered; the seconds that it took."""
-        start = time.monotonic()
-        while sum(traffic.answers.copy().values()) < answers:
-            if time.monotonic() - start > timeout:
-                raise DemoFailed("live requests are answered too slowly", given=dict(traffic.answers))
-            time.sleep(0.5)
-        return math.ceil(time.monotonic() - start)
 
     def _wait_for_release(self, known: set[str], timeout: float = 300.0) -> Run:
         deadline = time.monotonic() + timeout

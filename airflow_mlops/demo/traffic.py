@@ -89,7 +89,10 @@ class Traffic:
             thread.join(timeout=30)
 
     def finish(self, timeout: float = 600.0) -> None:
-        """Wait until the last of a limited number of requests is answered. :raises TimeoutError: if that takes too long."""
+        """Wait until the last of a limited number of requests is answered.
+
+        :raises TimeoutError: if that takes longer than ``timeout`` seconds.
+        """
         deadline = time.monotonic() + timeout
         for thread in self._threads[: self._workers]:
             thread.join(max(0.0, deadline - time.monotonic()))
