@@ -23,6 +23,7 @@ from airflow_mlops.spec import (
     Features,
     ModelSpec,
     Monitoring,
+    Retrain,
     Rollout,
     Serving,
     Shadow,
@@ -407,7 +408,11 @@ specs = st.builds(
             values=st.dictionaries(words, numbers, max_size=2),
         ),
     ),
-    monitoring=st.builds(Monitoring, window=durations, drift_share=st.floats(0, 1, exclude_min=True)),
+    monitoring=st.builds(
+        Monitoring,
+        window=durations,
+        retrain=st.builds(Retrain, drift_share=st.floats(0, 1, exclude_min=True), cooldown=durations),
+    ),
 )
 
 
