@@ -104,7 +104,7 @@ def test_the_worked_example_is_a_spec() -> None:
         ({"training__round": 3}, "training.round: unknown field; did you mean rounds?"),
         (
             {"data__bucket": "b"},
-            "data.bucket: unknown field; allowed: connection, delta, event_time, id, joins,",
+            "data.bucket: unknown field; allowed: arrival, connection, delta, event_time, id, joins,",
         ),
         (
             {"evaluation__gates": [{"metric": "auc", "mins": 0.6}]},
