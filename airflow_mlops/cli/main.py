@@ -17,6 +17,7 @@ COMMANDS: Final = (
     "data",
     "evaluation",
     "labels",
+    "monitoring",
     "plan-rollout",
     "serve",
     "spec",
