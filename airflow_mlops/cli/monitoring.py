@@ -104,7 +104,7 @@ def _last(log: Log[Look], model: str) -> int:
 
 
 def _line(look: Look) -> str:
-    drift = look.outcome
+    drift: str = look.outcome
     if look.columns:
         more = len(look.columns) - _MOST_COLUMNS
         names = ", ".join(look.columns[:_MOST_COLUMNS]) + (f" and {more} more" if more > 0 else "")
