@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import Literal
+from datetime import datetime, timedelta
+from typing import Annotated, Any, Literal, NamedTuple
 
+from pydantic import BeforeValidator
+
+from airflow_mlops.core.drawing.svg import plain
 from airflow_mlops.core.record import Record
 
 Kind = Literal[
@@ -20,6 +23,28 @@ Kind = Literal[
     "retraining",
 ]
 Severity = Literal["info", "warning", "critical"]
+#: new: told for the first time; worse: than it was told before; lasting: told again; resolved: the cause is gone.
+State = Literal["new", "worse", "lasting", "resolved"]
+#: From the least to the most.
+SEVERITIES: tuple[Severity, ...] = ("info", "warning", "critical")
+_LONGEST = 300
+_MOST_LINES = 20
+_MOST_NAMES = 100
+
+
+def _line(value: Any) -> Any:
+    """One line that can be read: names of columns and categories come from data, and may hold anything."""
+    if not isinstance(value, str):
+        return value
+    line = plain(value)
+    return line if len(line) <= _LONGEST else f"{line[: _LONGEST - 1]}…"
+
+
+def _few(most: int) -> BeforeValidator:
+    return BeforeValidator(lambda value: tuple(value)[:most])
+
+
+Line = Annotated[str, BeforeValidator(_line)]
 
 
 class Alert(Record):
@@ -32,31 +57,76 @@ class Alert(Record):
     :param link: where to look: an address of a page.
     :param next_step: what to do now.
     :param cause: what makes two alerts the same: an alert of the same kind and cause is not sent again while it lasts.
+    :param about: names of what it is about: columns, gates, inputs. One that was not told before is news.
+    :param lasts: a state, which lasts until its cause is gone; else something that happened once.
+    :param at: when it was found.
     """
 
     model: str
     kind: Kind
     severity: Severity
-    title: str
-    how_bad: str
+    state: State = "new"
+    title: Line
+    how_bad: Line
     since: datetime | None = None
-    details: tuple[str, ...] = ()
+    details: Annotated[tuple[Line, ...], _few(_MOST_LINES)] = ()
     link: str | None = None
-    next_step: str
+    next_step: Line
     cause: str = ""
+    about: Annotated[tuple[Line, ...], _few(_MOST_NAMES)] = ()
+    lasts: bool = True
     at: datetime
 
     @property
     def text(self) -> str:
         """The whole message as plain text."""
-        since = f"Since {self.since.isoformat(timespec='minutes')}" if self.since else None
         where = f"Look at {self.link}" if self.link else None
-        lines = [
-            f"{self.severity.upper()}: {self.title}",
-            self.how_bad,
-            since,
-            *self.details,
-            self.next_step,
-            where,
-        ]
+        lines = [self.headline, self.how_bad, self.since_text, *self.details, self.next_step, where]
         return "\n".join(line for line in lines if line)
+
+    @property
+    def headline(self) -> str:
+        """Severity and title; the state of what was told before."""
+        state = {"new": "", "worse": " (worse)", "lasting": " (lasts)", "resolved": " (resolved)"}[self.state]
+        return f"{self.severity.upper()}{state}: {self.title}"
+
+    @property
+    def since_text(self) -> str:
+        """Since when, in words; empty where nobody knows."""
+        return f"Since {moment(self.since)}" if self.since else ""
+
+
+class Found(NamedTuple):
+    """What one task found.
+
+    :param alerts: all that is so now, told before or not; at most one of a kind.
+    :param judged: kinds that this task could judge. An alert of such a kind that was told before and isn't among
+        ``alerts`` any more is over.
+    """
+
+    alerts: tuple[Alert, ...] = ()
+    judged: frozenset[Kind] = frozenset()
+
+    def __or__(self, other: object) -> Found:
+        """Both together."""
+        if not isinstance(other, Found):
+            return NotImplemented
+        return Found((*self.alerts, *other.alerts), self.judged | other.judged)
+
+
+def moment(at: datetime) -> str:
+    """A time for people, to the minute: ``2026-11-01 10:00 UTC``."""
+    return f"{at:%Y-%m-%d %H:%M} {at.tzname() or ''}".rstrip()
+
+
+def span(duration: timedelta) -> str:
+    """A duration for people: ``36 hours``, ``3.2 days``."""
+    hours = duration.total_seconds() / 3600
+    if hours < 1:
+        return f"{hours * 60:.0f} minutes"
+    return f"{hours:.3g} hours" if hours < 48 else f"{hours / 24:.3g} days"
+
+
+def judged(alert: Alert | None, kind: Kind) -> Found:
+    """A kind that was judged, with its alert where there is one."""
+    return Found((alert,) if alert else (), frozenset({kind}))
