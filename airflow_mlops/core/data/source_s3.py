@@ -138,6 +138,16 @@ class S3Root:
             content: bytes = self._body(path).read()
             return content
 
+    def read_end(self, path: str, size: int, length: int) -> bytes:
+        """The last ``length`` bytes of an object of ``size`` bytes. :raises DataError: if it can't be read."""
+        key = self._prefix + "/".join(check_path(path))
+        start = max(0, size - length)
+        with self._reading(path):
+            content: bytes = self._client.get_object(
+                Bucket=self._bucket, Key=key, Range=f"bytes={start}-", **self._requests.object
+            )["Body"].read()
+            return content
+
     def _write(self, body: Any, to: Path) -> None:
         from airflow_mlops.core.data.landing import landing
 
@@ -160,6 +170,23 @@ class S3Root:
             ):
                 for one in page.get("Contents", ()):
                     yield SourceFile(one["Key"][start:], one["Size"])
+
+    def found(self, folder: str, after: str = "") -> Iterator[tuple[str, int, str, float]]:
+        """Path, size, entity tag and time (seconds since 1970) of the objects below a folder, in the order of paths.
+
+        :param folder: relative, with a slash at its end, or empty for all.
+        :param after: only paths that sort after this one.
+        :raises DataError: if the bucket can't be listed.
+        """
+        start = {"StartAfter": self._prefix + after} if after else {}
+        pages = self._client.get_paginator("list_objects_v2").paginate(
+            Bucket=self._bucket, Prefix=self._prefix + folder, **start, **self._requests.object
+        )
+        with self._reading(folder or "its objects"):
+            for page in pages:
+                for one in page.get("Contents", ()):
+                    path = one["Key"][len(self._prefix) :]
+                    yield path, one["Size"], one["ETag"].strip('"'), one["LastModified"].timestamp()
 
     def _nothing(self, glob: str, folder: str) -> DataError:
         return nothing_matches(self.uri, glob, tuple(self._seen(folder)) or tuple(self._seen("")))
