@@ -147,6 +147,7 @@ class RegisterOperator(MlopsOperator):
         from airflow_mlops.core.data.version import DatasetRef
         from airflow_mlops.core.evaluation.report import Evaluation
         from airflow_mlops.core.lineage.stages import register_lineage
+        from airflow_mlops.core.monitoring.loop import shaped_share
         from airflow_mlops.core.registry.version import RunRef
         from airflow_mlops.core.registry.versions import Registry
         from airflow_mlops.core.store.results import recall
@@ -161,11 +162,15 @@ class RegisterOperator(MlopsOperator):
             spec=work.spec,
             validation=reference(self.validation, "validation") if self.validation else None,
             audit=reference(self.audit, "audit") if self.audit else None,
+            shaped=shaped_share(work.store, work.spec.name, version),
             run=RunRef(dag_id=dag_run.dag_id, run_id=dag_run.run_id),
             by=work.who,
         )
         self.declare(lambda: register_lineage(version, number, record, work.store.uri))
-        self.progress(f"{work.spec.name} version {number} is registered")
+        shaped = f"; answers of earlier versions may have shaped {record.shaped:.0%} of its rows" * bool(
+            record.shaped
+        )
+        self.progress(f"{work.spec.name} version {number} is registered{shaped}")
         mirror(self, work, number)
         return {"model": work.spec.name, "version": number}
 

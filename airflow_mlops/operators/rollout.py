@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
 
@@ -119,6 +119,7 @@ class BeginReleaseOperator(TrafficOperator):
     def work(self, work: Work, context: Context) -> dict[str, Any]:
         """Check and pin."""
         self.serves(work, context, work.conductor().begin())
+        _note(work, "began")
         return work.spec.to_dict()
 
 
@@ -229,6 +230,7 @@ class ConcludeReleaseOperator(TrafficOperator):
             **refusal,
             "quarantined_rows": validation.get("quarantined_rows", 0),
         }
+        _note(work, "promoted" if promoted else "refused", version, refusal["reason"])
         try:
             served = conductor.conclude(refusal["reason"])
         except MlopsError:
@@ -342,6 +344,17 @@ def _require_same_tasks(what: str, expected: Sequence[str], given: Sequence[str]
 
 def _stages(spec: ModelSpec) -> list[str]:
     return [f"{stage} {weight:g}" if weight else stage for stage, weight in spec.rollout.stages]
+
+
+def _note(
+    work: Work, event: Literal["began", "promoted", "refused"], version: int | None = None, reason: str = ""
+) -> None:
+    """Write into the log of releases that this one began or ended."""
+    from airflow_mlops.core.record import utc_now
+    from airflow_mlops.core.registry.releases import ReleaseEvent, note_release
+
+    entry = ReleaseEvent(run=work.run, event=event, version=version, reason=reason, at=utc_now())
+    note_release(work.store, work.spec.name, entry)
 
 
 def _closing_line(result: dict[str, Any]) -> str:

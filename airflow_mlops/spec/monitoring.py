@@ -59,6 +59,12 @@ class Retrain(Section):
         le=1,
         description="A window counts when drifted columns carry this share of the model's importance.",
     )
+    important: float = Field(
+        0.15,
+        gt=0,
+        le=1,
+        description="A window also counts when one drifted column alone carries this share.",
+    )
     windows: int = Field(1, ge=1, description="So many windows must count ...")
     of: int = Field(1, ge=1, le=100, description="... of the newest so many.")
     max_age: Duration | None = Field(

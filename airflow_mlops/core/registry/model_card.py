@@ -136,6 +136,8 @@ def _details(record: ModelVersion) -> dict[str, str]:
         "run": record.run.key if record.run else "none",
         "created_at": record.created_at.isoformat(),
     }
+    if record.shaped is not None:
+        details["shaped_by_own_answers"] = f"at most {record.shaped:.1%} of the rows"
     return {name: _text(value, _SHORT) for name, value in details.items()}
 
 

@@ -28,6 +28,8 @@ class ModelVersion(Record):
 
     :param validation: reference of the stored validation, None when nothing was validated.
     :param audit: reference of the stored audit of the labels, None when they were not audited.
+    :param shaped: share of the rows of its dataset whose outcome earlier versions' answers may have shaped, an upper
+        bound; None where nobody has looked.
     """
 
     model: str
@@ -37,6 +39,7 @@ class ModelVersion(Record):
     evaluation: Evaluation
     validation: str | None
     audit: str | None = None
+    shaped: float | None = None
     run: RunRef | None
     created_at: datetime
     created_by: str

@@ -40,6 +40,7 @@ class Registry:
         run: RunRef | None,
         by: str,
         audit: str | None = None,
+        shaped: float | None = None,
     ) -> tuple[int, ModelVersion]:
         """Record a model as the next version; a retry of the same run with the same model finds its own.
 
@@ -48,6 +49,8 @@ class Registry:
         :param run: the Airflow run that made it, None outside of Airflow.
         :param by: who asked for it.
         :param audit: reference of the stored audit of the labels, None when they were not audited.
+        :param shaped: share of the rows of the dataset that earlier versions' answers may have shaped, None where
+            nobody has looked.
         :raises RegistryError: if the evaluation did not pass (names the gate) or is of another model, if the
             parts do not belong together, or if a part of the model is not in the store; nothing is written.
         """
@@ -62,6 +65,7 @@ class Registry:
             evaluation=evaluation,
             validation=validation,
             audit=audit,
+            shaped=shaped,
             run=run,
             created_at=utc_now(),
             created_by=by,
