@@ -84,3 +84,5 @@ def read_lines(
                 yield decode(line)
             except ValueError:
                 on_broken(item.key, number)
+                if cursor is not None:
+                    cursor.broken += 1

@@ -93,4 +93,33 @@ def test_a_file_takes_eight_bytes() -> None:
     for number in range(10_000):
         assert cursor.is_new(PREFIX, ours(NOON + number * SECOND))
     assert not cursor.is_new(PREFIX, ours(NOON))
-    assert sys.getsizeof(cursor._read) < 10_000 * 8 * 1.2
+    assert sum(map(sys.getsizeof, cursor._read.values())) < 10_000 * 8 * 1.2
+
+
+def test_a_cursor_outlives_its_process_day_by_day() -> None:
+    cursor = Cursor()
+    keys = [name(NOON + timedelta(hours=hour)) for hour in (0, 1, 20) for name in (ours, sagemakers)]
+    assert all(cursor.is_new(PREFIX, key) for key in keys)
+    assert cursor.is_new("failures/orders/", "orders/v1/20260302T0815/0")
+    assert cursor.is_new(PREFIX, f"{PREFIX}elsewhere")
+    marks = cursor.marks()
+    assert {day: len(data) for day, data in marks.items()} == {"2026-03-01": 32, "2026-03-02": 24, "": 8}
+    later = Cursor(thorough=True)
+    later.remember(marks)
+    assert not any(later.is_new(PREFIX, key) for key in [*keys, f"{PREFIX}elsewhere"])
+    assert not later.is_new("failures/orders/", "orders/v1/20260302T0815/0")
+    assert later.is_new(PREFIX, ours(NOON + SECOND))
+
+
+def test_a_thorough_cursor_finds_what_comes_late_at_once_and_counts_broken_lines() -> None:
+    store, cursor = Listed(), Cursor(thorough=True)
+    for hours in (3, 2, 0):
+        store.create(ours(NOON + timedelta(hours=hours)), f"{hours}".encode())
+        assert look(store, cursor) == [f"{hours}".encode()]
+
+    def refuse(line: bytes) -> bytes:
+        raise ValueError(line)
+
+    store.create(ours(NOON + SECOND), b"1\n2")
+    assert list(read_lines(store, PREFIX, NOON, refuse, lambda key, line: None, cursor)) == []
+    assert cursor.broken == 2

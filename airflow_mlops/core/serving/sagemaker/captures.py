@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from weakref import WeakKeyDictionary
 
 from airflow_mlops.core.serving.capture import CaptureRecord
 from airflow_mlops.core.serving.captures import captures_prefix
@@ -17,6 +16,10 @@ from airflow_mlops.core.serving.sagemaker.history import History
 from airflow_mlops.core.serving.sagemaker.layout import LIVE
 from airflow_mlops.core.serving.sagemaker.metrics import VariantMetrics, minute_of
 from airflow_mlops.core.store import Store
+
+#: CloudWatch keeps values by the minute for so long.
+#: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/cloudwatch_concepts.html
+_MINUTES_KEPT = timedelta(days=15)
 
 
 @dataclass
@@ -39,7 +42,6 @@ class CaptureReader:
     guardrail: bool
     delay: timedelta
     share: float = 1.0
-    _seen: WeakKeyDictionary[Cursor, Seen] = field(default_factory=WeakKeyDictionary)
 
     def read(
         self,
@@ -53,7 +55,7 @@ class CaptureReader:
         SageMaker tells times by whole seconds: what was answered in the second of ``since`` is in it.
         """
         first = since.replace(microsecond=0)
-        seen = self._seen.setdefault(cursor, Seen()) if cursor is not None else Seen()
+        seen = cursor.failures if cursor is not None else Seen()
         self.history.proofs()
         for variant in children(self.store, captures_prefix(self.name)):
             for captured in self._lines(variant, since, cursor, on_broken):
@@ -77,6 +79,7 @@ class CaptureReader:
     def _failed(
         self, since: datetime, now: datetime, cursor: Cursor | None, seen: Seen
     ) -> Iterator[CaptureRecord]:
+        since = max(since, now - _MINUTES_KEPT)
         variants = canaries(self.history, since, now)
         if not variants or self.guardrail or LIVE in variants:
             return
