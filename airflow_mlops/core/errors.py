@@ -84,6 +84,10 @@ class DataMissing(DataError):
     """A file or an object of the source data is not there."""
 
 
+class NoRows(DataError):
+    """The source data hold no row, or none of the time that was asked for."""
+
+
 class SourceUnavailable(DataError):
     """Where the data come from can't be reached now; a later try may succeed."""
 

@@ -6,6 +6,7 @@ from pydantic import Field, model_validator
 
 from airflow_mlops.core.section import Section
 from airflow_mlops.spec.data import check_below_root, format_of
+from airflow_mlops.spec.duration import Duration
 
 
 class Scoring(Section):
@@ -19,9 +20,19 @@ class Scoring(Section):
     schedule: str | None = Field(
         None, description="Cron expression of the score DAG; without one, new files of the source start it."
     )
+    ahead: Duration | None = Field(
+        None,
+        description="The period of a scheduled run ends so long after the run: 1d with @daily is the day to come. "
+        "Without it, a period ends with the run.",
+    )
 
     @model_validator(mode="after")
     def _usable(self) -> Scoring:
         check_below_root(self.source, "source of scoring")
         format_of(self.source)
+        twice = sorted({name for name in self.carry if self.carry.count(name) > 1})
+        if twice:
+            raise ValueError(f"{', '.join(twice)}: columns to carry stand once")
+        if self.ahead is not None and self.schedule is None:
+            raise ValueError("ahead is about the periods of a schedule: it needs scoring.schedule")
         return self

@@ -16,7 +16,7 @@ from airflow_mlops.core.data.scan import Scan, scan_file
 from airflow_mlops.core.data.source import DataRoot
 from airflow_mlops.core.data.statistics import ColumnTally
 from airflow_mlops.core.data.version import Column, DataFile, DatasetVersion, dataset_key
-from airflow_mlops.core.errors import DataError
+from airflow_mlops.core.errors import NoRows
 from airflow_mlops.core.progress import Progress, ignore
 from airflow_mlops.core.record import utc_now
 from airflow_mlops.core.store.base import Store
@@ -78,7 +78,7 @@ def scan_all(
 
     :param files: each one with its SHA-256, None if it is not known yet.
     :param total: how many there are.
-    :raises DataError: if no file has a row in the window.
+    :raises NoRows: if no file has a row in the window.
     """
     scans, rows, schemas = [], 0, dict[object, object]()
     for number, (file, sha256) in enumerate(files, 1):
@@ -89,11 +89,11 @@ def scan_all(
         if scan.inside:
             scans.append(scan)
     if not rows:
-        raise DataError(
+        raise NoRows(
             f"data set is empty: no row in {subject.place}", given=f"{total:,} files without rows"
         )
     if not scans:
-        raise DataError(
+        raise NoRows(
             f"no row of {subject.place} has its event time in the window",
             given=f"{rows:,} rows outside of {subject.window}",
             expected="at least one row inside",

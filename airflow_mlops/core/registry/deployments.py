@@ -52,6 +52,13 @@ class DeploymentLog:
         newest = self.log.newest()
         return effective(*newest, now or utc_now()) if newest else NOTHING
 
+    def desired_before(self, moment: datetime) -> Desired:
+        """What should have served right before ``moment``, by the newest entry that is older."""
+        for number, entry in self.backwards():
+            if entry.at < moment:
+                return effective(number, entry, moment)
+        return NOTHING
+
     def champion(self) -> int | None:
         """The version that answers now, None when there is none."""
         return self.desired().champion

@@ -11,8 +11,18 @@ from airflow_mlops.core.store import Store
 from airflow_mlops.core.store.blobs import blob_key
 
 _HASH = re.compile(rb"(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])")
-#: Live traffic and archives name no blob, and there may be much of them; the log of retention names what goes.
-_WITHOUT_BLOBS = ("answers/", "blobs/", "captures/", "ground_truth/", "probe/", "retention/", "sagemaker/")
+#: Live traffic, predictions and archives name no blob, and there may be much of them; the log of retention names what
+#: goes.
+_WITHOUT_BLOBS = (
+    "answers/",
+    "blobs/",
+    "captures/",
+    "ground_truth/",
+    "predictions/",
+    "probe/",
+    "retention/",
+    "sagemaker/",
+)
 #: A record is smaller than this; what is larger are data.
 _MOST_RECORD_BYTES = 32 << 20
 _TEXT = (b"{", b"[")
