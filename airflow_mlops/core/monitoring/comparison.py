@@ -1,88 +1,89 @@
-"""Live traffic beside the training data: each watched column by its values and by its missing rate."""
+"""The verdict: live traffic beside the training data, each watched column by several tests, and all of them together.
+
+Under no change at most ``monitoring.drift.alpha`` of the windows are called drift: a fifth of it is for the classifier
+of the two sides, the rest for the columns. Within a column its aspects share the level (Bonferroni), over the columns
+the false discovery rate is controlled (Benjamini and Hochberg 1995).
+"""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from airflow_mlops.core.data.version import DatasetVersion
-from airflow_mlops.core.errors import SpecError
-from airflow_mlops.core.monitoring.columns import Watched, watch
-from airflow_mlops.core.monitoring.evidently_stats import Statistic, measure
-from airflow_mlops.core.monitoring.missing import compare_missing
-from airflow_mlops.core.monitoring.report import ColumnDrift, DriftReport, MissingRate
+from airflow_mlops.core.monitoring.aspects import movements
+from airflow_mlops.core.monitoring.columns import Watched, sample_of, watched_columns
+from airflow_mlops.core.monitoring.report import (
+    PREDICTION,
+    Aspect,
+    ColumnDrift,
+    DriftReport,
+    Movement,
+    Multivariate,
+)
+from airflow_mlops.core.monitoring.sample import Categories, Numbers, Sample
+from airflow_mlops.core.monitoring.statistics import distance
+from airflow_mlops.core.monitoring.two_sample.classifier import tell_apart
+from airflow_mlops.core.monitoring.two_sample.discovery import adjusted
+from airflow_mlops.core.monitoring.usual import UsualChange
 from airflow_mlops.core.monitoring.window import Reference, Window
 from airflow_mlops.core.progress import Progress, ignore
-from airflow_mlops.core.record import utc_now
-from airflow_mlops.core.store import Store
-from airflow_mlops.core.store.blobs import put_bytes
 
 if TYPE_CHECKING:
-    import pandas as pd
+    import numpy as np
+    from numpy.typing import NDArray
 
     from airflow_mlops.spec import ModelSpec
 
-_TINY = 1e-300
+__all__ = ["compare", "inconclusive", "watched_columns"]
 
-
-def watched_columns(spec: ModelSpec, version: DatasetVersion) -> tuple[Watched, ...]:
-    """The raw columns that are watched: those of ``monitoring.columns``, else all that the model sees.
-
-    :param version: the dataset version whose types they have.
-    :raises SpecError: if a watched column is none that the model sees: requests need not carry it.
-    """
-    strangers = [name for name in spec.monitoring.columns if name not in spec.features.columns]
-    if strangers:
-        raise SpecError(
-            "monitoring.columns names columns that requests do not carry",
-            given=", ".join(strangers),
-            expected=f"some of features.columns: {', '.join(spec.features.columns)}",
-        )
-    known = {column.name: column for column in version.columns}
-    return tuple(
-        watch(known[name], categorical=name in spec.features.categorical)
-        for name in spec.monitoring.columns or spec.features.columns
-        if name in known
-    )
+#: The classifier's part of the level.
+CLASSIFIER_SHARE = 0.2
 
 
 def compare(
-    store: Store,
     spec: ModelSpec,
     columns: Sequence[Watched],
     window: Window,
     reference: Reference,
     *,
+    importance: Mapping[str, float] | None = None,
+    usual: UsualChange | None = None,
     progress: Progress = ignore,
 ) -> DriftReport:
-    """Compare a window of live traffic with the champion's training data.
+    """Compare a window of live traffic with the champion's training data. A pure function of its arguments.
 
-    Columns that vanished, are all null or constant are reported and the rest goes on; times are not compared
-    (they always move on). Fewer rows than ``monitoring.min_rows`` give an inconclusive report, never drift.
+    Columns that vanished, are all null or constant are reported and the rest goes on; of times only the missing values
+    are compared (they always move on). Fewer rows than ``monitoring.min_rows`` give an inconclusive
+    report, never drift.
+
+    :param importance: of raw columns, in any unit; all alike without it.
+    :param usual: how far windows of the training data are apart: a change that is not larger does not count.
     """
-    if window.rows < spec.monitoring.min_rows:
+    if window.rows < max(1, spec.monitoring.min_rows):
         least = spec.monitoring.min_rows
         return inconclusive(
             spec, window, reference, f"{window.rows} live rows, monitoring.min_rows is {least}"
         )
-    notes = {column.name: _why_not(column, reference.frame, window.frame) for column in columns}
-    comparable = {column.name: column.kind for column in columns if not notes[column.name]}
-    sizes = f"{len(window.frame)} live rows with {len(reference.frame)}"
-    progress(f"comparing {len(comparable)} columns of {sizes} rows of training data")
-    measured = measure(reference.frame, window.frame, comparable) if comparable else None
-    statistics = {one.column: one for one in measured.statistics} if measured else {}
-    values = tuple(_values(name, statistics.get(name), note) for name, note in notes.items())
-    missing = tuple(_missing(name, reference.frame, window.frame) for name in notes)
+    if not len(reference.frame):
+        return inconclusive(spec, window, reference, "the training data have no rows")
+    progress(
+        f"comparing {len(columns)} columns of {len(window.frame):,} live rows with {len(reference.frame):,} rows of "
+        "training data"
+    )
+    limits = _Limits(spec, usual)
+    shares = _shares(columns, importance)
+    looked = [_column(one, window, reference, shares.get(one.name, 0.0)) for one in columns]
+    looked += _prediction(window.predictions, reference.predictions)
+    told = _multivariate(columns, window, reference, limits) if limits.classifier else None
+    judged = _judged(looked, limits)
     return DriftReport(
         **_head(spec, window, reference),
-        **_verdict(spec, columns, _drifted(values) | _drifted(missing)),
         compared_rows=len(window.frame),
         reference_compared_rows=len(reference.frame),
-        columns=values,
-        missing=missing,
-        report_html=put_bytes(store, measured.html) if measured else None,
-        report_json=put_bytes(store, measured.json) if measured else None,
+        columns=judged,
+        multivariate=told,
+        share=min(1.0, sum(one.importance for one in judged if one.drifted)),
+        **_outcome(judged, told),
     )
 
 
@@ -91,64 +92,181 @@ def inconclusive(spec: ModelSpec, window: Window, reference: Reference | None, r
     return DriftReport(**_head(spec, window, reference), outcome="inconclusive", reason=reason)
 
 
-def strength(method: str, value: float, threshold: float) -> float:
-    """How far a statistic is beyond its threshold, comparable between methods; above 1 is drift.
+class _Limits:
+    """From where on a change counts: by how likely it is, and by how large."""
 
-    A distance as a multiple of its threshold; a p-value by its logarithm: p = threshold squared is 2.
-    """
-    if "p_value" in method:
-        return math.log(max(value, _TINY)) / math.log(threshold)
-    return value / threshold
+    def __init__(self, spec: ModelSpec, usual: UsualChange | None) -> None:
+        drift = spec.monitoring.drift
+        self.least = drift.least
+        self.classifier = drift.classifier
+        self.level = drift.alpha * (1 - CLASSIFIER_SHARE if drift.classifier else 1)
+        self.classifier_level = drift.alpha * CLASSIFIER_SHARE
+        self._usual = usual
 
+    def size(self, column: str, aspect: Aspect) -> float:
+        """The smallest effect that counts."""
+        usual = self._usual.effect(column, aspect) if self._usual else 0.0
+        return max(self.least, usual)
 
-def _why_not(column: Watched, reference: pd.DataFrame, current: pd.DataFrame) -> str:
-    """Why the values of a column can't be compared; empty when they can."""
-    name = column.name
-    if column.kind == "time":
-        return "a time: not compared, it always moves on"
-    if not reference[name].notna().any():
-        return "all null in the training data"
-    if name not in current.columns:
-        return "vanished: no live row carries it"
-    if not current[name].notna().any():
-        return "all null in the window"
-    return ""
+    @property
+    def auc(self) -> float:
+        """If a share e of the rows moved where no row was before, the best classifier reaches at least (1 + e) / 2."""
+        return max((1 + self.least) / 2, self._usual.auc or 0.0 if self._usual else 0.0)
 
 
-def _values(name: str, found: Statistic | None, note: str) -> ColumnDrift:
-    if found is None or not math.isfinite(found.value):
-        return ColumnDrift(column=name, note=note or "Evidently gave no value")
+def _shares(columns: Sequence[Watched], importance: Mapping[str, float] | None) -> dict[str, float]:
+    """The part of each column in what moves the model's answers."""
+    weights = dict(importance or {})
+    if not sum(weights.values()) > 0:
+        weights = {one.name: 1.0 for one in columns}
+    total = sum(weights.values())
+    return {name: weight / total for name, weight in weights.items()}
+
+
+def _column(column: Watched, window: Window, reference: Reference, importance: float) -> ColumnDrift:
+    before = sample_of(reference.frame[column.name], column.kind)
+    vanished = column.name not in window.frame.columns
+    after = (
+        _all_missing(before, len(window.frame))
+        if vanished
+        else sample_of(window.frame[column.name], column.kind)
+    )
+    return _compared(column, before, after, importance=importance, vanished=vanished)
+
+
+def _prediction(live: NDArray[np.float64], reference: NDArray[np.float64]) -> list[ColumnDrift]:
+    """The champion's answers as one more column, where both sides have any."""
+    import pandas as pd
+
+    if not len(reference) or not len(live):
+        return []
+    before, after = (sample_of(pd.Series(one, dtype="float64"), "number") for one in (reference, live))
+    return [_compared(Watched(PREDICTION, "number", "number"), before, after)]
+
+
+def _compared(
+    column: Watched, before: Sample, after: Sample, *, importance: float = 0.0, vanished: bool = False
+) -> ColumnDrift:
+    found = movements(before, after, vanished=vanished)
+    statistic = distance(before, after) if column.kind != "time" else None
     return ColumnDrift(
-        column=name,
-        method=found.method,
-        threshold=found.threshold,
-        value=found.value,
-        strength=strength(found.method, found.value, found.threshold),
-        drifted=found.drifted,
+        column=column.name,
+        kind=column.kind,
+        importance=importance,
+        method=statistic.method if statistic else None,
+        threshold=statistic.threshold if statistic else None,
+        value=statistic.value if statistic else None,
+        p_value=_p_value(found, len(found)),
+        effect=max((one.effect for one in found), default=0.0),
+        movements=found,
+        note=_note(column, before, after, vanished),
     )
 
 
-def _missing(name: str, reference: pd.DataFrame, current: pd.DataFrame) -> MissingRate:
-    now = int(current[name].isna().sum()) if name in current.columns else len(current)
-    return compare_missing(name, (int(reference[name].isna().sum()), len(reference)), (now, len(current)))
+def _note(column: Watched, before: Sample, after: Sample, vanished: bool) -> str:
+    """Why values were not compared, or what is odd about them; empty where nothing is."""
+    if before.missing == before.rows:
+        return "all null in the training data"
+    if vanished:
+        return "vanished: no live row carries it"
+    if after.missing == after.rows:
+        return "all null in the window"
+    if column.kind == "time":
+        return "a time: only missing values are compared, it always moves on"
+    if all(_constant(side) for side in (before, after)):
+        return "constant on both sides"
+    return ""
 
 
-def _drifted(looked_at: Sequence[ColumnDrift | MissingRate]) -> set[str]:
-    return {one.column for one in looked_at if one.drifted}
+def _constant(side: Sample) -> bool:
+    if isinstance(side, Numbers):
+        return bool(side.values[0] == side.values[-1])
+    return len(side.counts) == 1
 
 
-def _verdict(spec: ModelSpec, columns: Sequence[Watched], moved: set[str]) -> dict[str, Any]:
-    """The share of drifted columns and what it means; a time counts only when its missing rate moved."""
-    watched = [column for column in columns if column.kind != "time" or column.name in moved]
-    share = len(moved) / len(watched) if watched else 0.0
-    limit = spec.monitoring.drift_share
-    return {
-        "outcome": "drift" if moved and share >= limit else "stable",
-        "reason": (
-            f"{len(moved)} of {len(watched)} columns drifted ({share:.0%}); {limit:.0%} asks for retraining"
-        ),
-        "share": share,
+def _all_missing(like: Sample, rows: int) -> Sample:
+    import numpy as np
+
+    return Numbers(np.empty(0), rows) if isinstance(like, Numbers) else Categories({}, rows)
+
+
+def _p_value(some: Sequence[Movement], of: int) -> float | None:
+    """Bonferroni over the aspects of a column; None where nothing was compared."""
+    return min(1.0, of * min(one.p_value or 0.0 for one in some)) if some else None
+
+
+def _judged(looked: Sequence[ColumnDrift], limits: _Limits) -> tuple[ColumnDrift, ...]:
+    """Which columns drifted. A movement that is too small to count is no discovery, however certain it is: it leaves
+    its column a p-value of 1, which errs on the side of no change.
+    """
+    compared = [one for one in looked if one.movements]
+    large = [
+        tuple(move for move in one.movements if move.effect >= limits.size(one.column, move.aspect))
+        for one in compared
+    ]
+    p_values = [
+        1.0 if (found := _p_value(some, len(one.movements))) is None else found
+        for one, some in zip(compared, large, strict=True)
+    ]
+    corrected = adjusted(p_values)
+    level = max((p for p, q in zip(p_values, corrected, strict=True) if q <= limits.level), default=-1.0)
+    judged = {
+        one.column: _verdict(one, some, q, level)
+        for one, some, q in zip(compared, large, corrected, strict=True)
     }
+    return tuple(judged.get(one.column, one) for one in looked)
+
+
+def _verdict(column: ColumnDrift, large: Sequence[Movement], adjusted_p: float, level: float) -> ColumnDrift:
+    """:param level: the largest p-value of a column that is significant; below 0 where none is."""
+    count = len(column.movements)
+    counts = [one for one in large if count * (one.p_value or 0.0) <= level]
+    rest = [one for one in column.movements if one not in counts]
+    return column.model_copy(
+        update={
+            "adjusted": adjusted_p if large else None,
+            "drifted": bool(counts),
+            "movements": (*counts, *rest),
+            "effect": counts[0].effect if counts else column.effect,
+        }
+    )
+
+
+def _multivariate(
+    columns: Sequence[Watched], window: Window, reference: Reference, limits: _Limits
+) -> Multivariate | None:
+    """The classifier's verdict on the columns that both sides have values of."""
+    names = [
+        column.name
+        for column in columns
+        if column.kind != "time"
+        and column.name in window.frame.columns
+        and all(side[column.name].notna().any() for side in (window.frame, reference.frame))
+    ]
+    told = tell_apart(reference.frame[names], window.frame[names])
+    if told is None:
+        return None
+    return Multivariate(
+        auc=told.auc,
+        p_value=told.p_value,
+        drifted=told.p_value <= limits.classifier_level and told.auc >= limits.auc,
+        columns=told.columns,
+        rows=told.rows,
+    )
+
+
+def _outcome(columns: Sequence[ColumnDrift], told: Multivariate | None) -> dict[str, Any]:
+    compared = [one for one in columns if one.movements]
+    moved = sum(one.drifted for one in columns)
+    reason = f"{moved} of {len(compared)} columns drifted"
+    if told is not None and told.drifted:
+        reason += f"; a classifier tells the rows apart, AUC {told.auc:.2f}"
+        if told.columns:
+            reason += f", by {', '.join(told.columns)}"
+    if not compared:
+        return {"outcome": "inconclusive", "reason": "no column could be compared"}
+    drifted = moved or (told is not None and told.drifted)
+    return {"outcome": "drift" if drifted else "stable", "reason": reason}
 
 
 def _head(spec: ModelSpec, window: Window, reference: Reference | None) -> dict[str, Any]:
@@ -156,12 +274,11 @@ def _head(spec: ModelSpec, window: Window, reference: Reference | None) -> dict[
     return {
         "model": spec.name,
         "champion": window.champion,
-        "dataset": reference.ref if reference else None,
+        "dataset": reference.version.ref if reference else None,
         "since": window.since,
         "until": window.until,
         "rows": window.rows,
         "reference_rows": reference.version.rows if reference else 0,
-        "share_limit": spec.monitoring.drift_share,
+        "alpha": spec.monitoring.drift.alpha,
         "set_aside": window.set_aside,
-        "created_at": utc_now(),
     }

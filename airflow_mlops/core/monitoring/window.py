@@ -2,33 +2,33 @@
 
 from __future__ import annotations
 
-import random
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from airflow_mlops.core.data.version import DatasetRef, DatasetVersion
-from airflow_mlops.core.monitoring.columns import Watched, read_values
-from airflow_mlops.core.serving.capture import CaptureRecord
+from airflow_mlops.core.data.version import DatasetVersion
+from airflow_mlops.core.monitoring.columns import Watched, read_frame_of
 from airflow_mlops.core.store import Store
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
+    import pyarrow as pa
+    from numpy.typing import NDArray
 
 #: Rows on either side that go into a comparison; more are sampled. A drift that matters shows in that many.
 MOST_ROWS = 50_000
 SEED = 0
-PREDICTION = "prediction"
 
 
 @dataclass(frozen=True)
 class Window:
     """Captured live rows of the champion, since <= t < until.
 
-    :param rows: all of them; ``frame`` holds at most :data:`MOST_ROWS`, drawn with a fixed seed. It has the
-        watched raw columns that at least one row carries, and ``prediction``.
+    :param rows: all of them; ``frame`` holds at most :data:`MOST_ROWS`, drawn with a fixed seed. It has the watched raw
+        columns that the window's rows carry.
+    :param predictions: the champion's answers to the rows of ``frame``.
     :param set_aside: requests that were left out, by reason.
     """
 
@@ -37,33 +37,35 @@ class Window:
     champion: int | None
     rows: int
     frame: pd.DataFrame
+    predictions: NDArray[np.float64]
     set_aside: dict[str, int]
 
     @classmethod
     def nothing(cls, since: datetime, until: datetime) -> Window:
         """A window without a champion, and so without traffic of one."""
+        import numpy as np
         import pandas as pd
 
-        return cls(since, until, None, 0, pd.DataFrame(), {})
+        return cls(since, until, None, 0, pd.DataFrame(), np.empty(0), {})
 
 
 @dataclass(frozen=True)
 class Reference:
-    """The champion's training data: its version, and a frame of the watched columns of at most MOST_ROWS
-    rows.
+    """What the window is held against.
+
+    :param version: the champion's training data.
+    :param frame: its watched columns, at most :data:`MOST_ROWS` rows, drawn with a fixed seed.
+    :param predictions: the champion's answers to rows that it did not learn from
+        (:attr:`~airflow_mlops.core.monitoring.held_out.HeldOut.scores`); empty where there are none.
     """
 
     version: DatasetVersion
     frame: pd.DataFrame
-
-    @property
-    def ref(self) -> DatasetRef:
-        """How records name the version."""
-        return DatasetRef(name=self.version.name, id=self.version.id)
+    predictions: NDArray[np.float64]
 
 
 def live_window(
-    captures: Iterable[CaptureRecord],
+    answers: pa.Table,
     columns: Sequence[Watched],
     *,
     champion: int,
@@ -71,80 +73,76 @@ def live_window(
     until: datetime,
     most_rows: int = MOST_ROWS,
 ) -> Window:
-    """Collect the champion's own answers in constant memory, whatever the traffic.
+    """The champion's own answers of a period.
 
-    Left out and counted: shadow answers and a challenger's (they answer copies, or their own share), answers
-    of another version or of the fallback rule, failed requests, and records that were captured twice.
+    Left out and counted by request: shadow answers and a challenger's (they answer copies, or their own share), answers
+    of another version or of the fallback rule, failed requests, and rows that are there twice.
 
+    :param answers: rows as :meth:`~airflow_mlops.core.monitoring.answers.AnswersTable.read` gives them.
     :param columns: what each watched column is in the champion's dataset version.
     """
-    set_aside: Counter[str] = Counter()
-    rows = 0
-    sample: list[tuple[Mapping[str, Any], float]] = []
-    draw = random.Random(SEED)  # noqa: S311 - a sample, not a secret
-    for row in _live_rows(captures, f"v{champion}", since, until, set_aside):
-        rows += 1
-        if len(sample) < most_rows:
-            sample.append(row)
-        elif (
-            place := draw.randrange(rows)
-        ) < most_rows:  # Vitter's algorithm R: each row is as likely to stay
-            sample[place] = row
-    return Window(since, until, champion, rows, _frame(sample, columns), dict(set_aside))
+    import numpy as np
+    import pandas as pd
+
+    ours = answers.select([name for name in _OURS if name in answers.column_names]).to_pandas()
+    at = pd.to_datetime(ours["_at"], utc=True)
+    inside = ((at >= since) & (at < until)).to_numpy()
+    why = _why_left_out(ours, f"v{champion}")
+    rest = pd.DataFrame({"why": why[inside], "request": ours["_event_id"].to_numpy()[inside]})
+    set_aside = rest[rest["why"] != ""].groupby("why")["request"].nunique()
+    kept = np.flatnonzero(inside & (why == ""))
+    rows = len(kept)
+    if rows > most_rows:
+        kept = np.sort(np.random.default_rng(SEED).choice(kept, most_rows, replace=False))
+    raw = answers.select([column.name for column in columns if column.name in answers.column_names])
+    return Window(
+        since=since,
+        until=until,
+        champion=champion,
+        rows=rows,
+        frame=read_frame_of(raw.take(kept).to_pandas(), columns),
+        predictions=ours["_prediction"].to_numpy(dtype=np.float64)[kept],
+        set_aside={str(name): int(count) for name, count in set_aside.items()},
+    )
 
 
 def reference_of(
-    store: Store, version: DatasetVersion, columns: Sequence[Watched], *, most_rows: int = MOST_ROWS
+    store: Store,
+    version: DatasetVersion,
+    columns: Sequence[Watched],
+    predictions: NDArray[np.float64] | None = None,
+    *,
+    most_rows: int = MOST_ROWS,
 ) -> Reference:
     """Read the watched columns of a dataset version; more than ``most_rows`` are sampled with a fixed seed.
 
+    :param predictions: the champion's answers to held-out rows.
     :raises IntegrityError: if the stored data is not what was recorded.
     """
-    import pandas as pd
+    import numpy as np
 
     from airflow_mlops.core.data.reading import read_frame
 
     frame = read_frame(store, version, columns=[column.name for column in columns])
     if len(frame) > most_rows:
         frame = frame.sample(most_rows, random_state=SEED)
-    return Reference(
-        version, pd.DataFrame({column.name: read_values(frame[column.name], column) for column in columns})
-    )
+    answers = np.empty(0) if predictions is None else predictions
+    return Reference(version, read_frame_of(frame, columns), answers)
 
 
-def _live_rows(
-    captures: Iterable[CaptureRecord], variant: str, since: datetime, until: datetime, set_aside: Counter[str]
-) -> Iterator[tuple[Mapping[str, Any], float]]:
-    seen: set[str] = set()
-    for record in captures:
-        if not since <= record.at < until:
-            continue
-        if reason := _why_left_out(record, variant, seen):
-            set_aside[reason] += 1
-            continue
-        seen.add(record.event_id)
-        yield from zip(record.rows, record.predictions or (), strict=False)
+_OURS = ("_event_id", "_row", "_at", "_variant", "_role", "_status", "_prediction")
 
 
-def _why_left_out(record: CaptureRecord, variant: str, seen: set[str]) -> str:
-    if record.role != "champion":
-        return record.role
-    if record.variant != variant:
-        return "other version"
-    if record.predictions is None or record.status != 200:
-        return "failed"
-    if record.event_id in seen:
-        return "captured twice"
-    return ""
+def _why_left_out(ours: pd.DataFrame, variant: str) -> NDArray[Any]:
+    """For each row why it does not count; empty where it does."""
+    import numpy as np
 
-
-def _frame(sample: list[tuple[Mapping[str, Any], float]], columns: Sequence[Watched]) -> pd.DataFrame:
-    import pandas as pd
-
-    carried = {name for row, _ in sample for name in row}
-    values = {
-        column.name: read_values((row.get(column.name) for row, _ in sample), column)
-        for column in columns
-        if column.name in carried
-    }
-    return pd.DataFrame({**values, PREDICTION: pd.Series([answer for _, answer in sample], dtype="float64")})
+    failed = (ours["_status"] != 200) | ours["_prediction"].isna()
+    twice = ours.duplicated(["_event_id", "_row"])
+    role = ours["_role"].astype(object)
+    conditions = [role != "champion", ours["_variant"] != variant, failed, twice]
+    found = np.full(len(ours), "", dtype=object)
+    reasons = (role.to_numpy(), "other version", "failed", "captured twice")
+    for condition, reason in reversed(list(zip(conditions, reasons, strict=True))):
+        found[:] = np.where(condition.to_numpy(), reason, found)
+    return found

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-from airflow_mlops.core.monitoring.report import ColumnDrift, DriftReport, MissingRate
+from airflow_mlops.core.monitoring.report import ColumnDrift, DriftReport
+
+_MOST = 10
 
 
 def explain(report: DriftReport) -> str:
-    """One line: what drifted, by which method, value and threshold, the strongest first."""
+    """One line: what drifted and how, what matters most first."""
     if report.outcome == "inconclusive":
         return f"{report.model}: inconclusive, {report.reason}"
     found = findings(report)
-    return f"{report.model}: {report.reason}" + (f": {', '.join(found)}" if found else "")
+    rest = f" and {len(found) - _MOST} more" if len(found) > _MOST else ""
+    return f"{report.model}: {report.reason}" + (f": {'; '.join(found[:_MOST])}{rest}" if found else "")
 
 
 def findings(report: DriftReport) -> tuple[str, ...]:
-    """Each thing that drifted in a few words, the strongest first."""
+    """Each column that drifted in a few words, those first that matter most to the model."""
     return tuple(_words(one) for one in report.findings)
 
 
-def _words(found: ColumnDrift | MissingRate) -> str:
-    if isinstance(found, MissingRate):
-        return f"{found.column} missing {found.reference:.0%} -> {found.current:.0%}"
-    sign = "<" if found.method and "p_value" in found.method else ">="
-    return f"{found.column} by {found.method} {found.value:.3g} {sign} {found.threshold:g}"
+def _words(found: ColumnDrift) -> str:
+    weight = f", {found.importance:.0%} of the importance" if found.importance else ""
+    return f"{found.said} (moved by {found.effect:.2f}{weight})"
