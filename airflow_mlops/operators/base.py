@@ -86,6 +86,12 @@ def asked_by(context: Context) -> str:
     return str(user or f"airflow ({getattr(dag_run.run_type, 'value', dag_run.run_type)})")
 
 
+def pushed(context: Context, tasks: Sequence[str], key: str) -> dict[str, Any] | None:
+    """The first value that one of these tasks pushed under ``key``; None when none has."""
+    found = context["ti"].xcom_pull(task_ids=list(tasks), key=key) if tasks else None
+    return next((one for one in found or [] if isinstance(one, dict)), None)
+
+
 class MlopsOperator(LineageMixin, BaseOperator):
     """Base of the operators.
 

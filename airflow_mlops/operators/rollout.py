@@ -17,7 +17,7 @@ from airflow_mlops.core.errors import (
     SpecError,
 )
 from airflow_mlops.links.endpoint import EndpointLink
-from airflow_mlops.operators.base import REFUSAL, TRANSIENT, MlopsOperator, Work
+from airflow_mlops.operators.base import REFUSAL, TRANSIENT, MlopsOperator, Work, pushed
 from airflow_mlops.operators.mirroring import mirror
 from airflow_mlops.operators.model import reference
 from airflow_mlops.operators.waiting import HeldBackOperator
@@ -216,12 +216,12 @@ class ConcludeReleaseOperator(TrafficOperator):
     def work(self, work: Work, context: Context) -> dict[str, Any]:
         """Conclude."""
         conductor = work.conductor()
-        registered = _pushed(context, [self.register], "return_value")
+        registered = pushed(context, [self.register], "return_value")
         version = number_of(registered) if registered else None
         promoted = version is not None and conductor.has_promoted(version)
         unknown = {**_NO_REFUSAL, "reason": "the release did not finish"}
-        refusal = _NO_REFUSAL if promoted else _pushed(context, self.tasks, REFUSAL) or unknown
-        validation = _pushed(context, self.tasks, "validation") or {}
+        refusal = _NO_REFUSAL if promoted else pushed(context, self.tasks, REFUSAL) or unknown
+        validation = pushed(context, self.tasks, "validation") or {}
         result = {
             "model": work.spec.name,
             "outcome": "promoted" if promoted else "refused",
@@ -361,9 +361,3 @@ def _closing_line(result: dict[str, Any]) -> str:
     if result["outcome"] == "promoted":
         return f"version {result['version']} is promoted"
     return f"refused in {result['task']}: {result['reason']}"
-
-
-def _pushed(context: Context, tasks: list[str], key: str) -> dict[str, Any] | None:
-    """The first value that one of these tasks pushed under ``key``."""
-    found = context["ti"].xcom_pull(task_ids=tasks, key=key) if tasks else None
-    return next((one for one in found or [] if isinstance(one, dict)), None)
