@@ -1,6 +1,6 @@
 """A column's values as a sample, without a Python object per row where that can be had.
 
-Numbers and times are read as arrays. Of anything else each distinct value is read once, by
+Numbers are read as arrays. Of anything else each distinct value is read once, by
 :func:`~airflow_mlops.core.monitoring.columns.read_values`, so that what a value means is said in one place.
 """
 
@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from airflow_mlops.core.data.event_time import to_utc
-from airflow_mlops.core.monitoring.columns import Watched, read_values
+from airflow_mlops.core.monitoring.columns import Watched, read_values, sample_of
 from airflow_mlops.core.monitoring.sample import Categories, Numbers, Sample
 from airflow_mlops.core.monitoring.statistics.counting import Floats
 
@@ -22,24 +21,19 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
-_PER_SECOND = 1e6
+_SOME_TIME = "2000-01-01T00:00:00Z"
 
 
 def sample_of_values(values: Iterable[Any], column: Watched) -> Sample:
-    """The sample of any Python values, e.g. those of JSON requests; of times seconds since 1970 in UTC."""
-    read = read_values(values, column)
-    return _labels(Counter(read.tolist())) if column.kind == "category" else _sorted(_as_floats(read))
+    """The sample of any Python values, e.g. those of JSON requests."""
+    return sample_of(read_values(values, column), column.kind)
 
 
 def sample_of_series(series: pd.Series[Any], column: Watched) -> Sample:
-    """The sample of a column of a frame, whatever its dtype; of times seconds since 1970 in UTC."""
-    import pandas as pd
-
+    """The sample of a column of a frame, whatever its dtype."""
     kind = series.dtype.kind
     if column.kind == "number" and kind in "iufb":
         return _sorted(_as_floats(series))
-    if column.kind == "time" and kind == "M":
-        return _sorted(_as_floats(pd.to_datetime(series, utc=True)))
     if column.kind == "category":
         there = series if kind == "O" else series.dropna()  # each NaN of an array is a value of its own
         try:
@@ -53,7 +47,7 @@ def sample_of_series(series: pd.Series[Any], column: Watched) -> Sample:
 
 
 class Collector:
-    """Collects one column from Arrow arrays: numbers and times as they are, else how often each value stands.
+    """Collects one column from Arrow arrays: numbers as they are, else how often each value stands.
 
     :param column: what its values are read as.
     """
@@ -68,44 +62,45 @@ class Collector:
         import pyarrow as pa
 
         for part in values.chunks if isinstance(values, pa.ChunkedArray) else [values]:
-            numbers = _numbers_of(part, self._column)
+            numbers = _numbers_of(part) if self._column.kind == "number" else None
             if numbers is None:
-                self._counts.update(_counts_of(part))
+                self._counts.update(_counts_of(part, times=self._column.kind == "time"))
             else:
                 self._parts.append(numbers)
 
     def sample(self) -> Sample:
         """All that was taken in."""
-        if self._column.kind == "category":
+        if self._column.kind != "number":
             return _counted(self._counts, self._column)
-        if self._counts:  # numbers that came as text
-            read = _as_floats(read_values(list(self._counts), self._column))
-            self._parts.append(np.repeat(read, list(self._counts.values())))
-            self._counts.clear()
-        return _sorted(np.concatenate(self._parts) if self._parts else np.empty(0))
+        # numbers that came as text stand as often as they were found
+        as_text = _as_floats(read_values(list(self._counts), self._column))
+        return _sorted(np.concatenate([*self._parts, np.repeat(as_text, list(self._counts.values()))]))
 
 
-def _numbers_of(values: pa.Array[Any], column: Watched) -> Floats | None:
-    """Numbers, or times in seconds; None for what is to be counted value by value."""
+def _numbers_of(values: pa.Array[Any]) -> Floats | None:
+    """An array of numbers, NaN where one is missing; None for what is to be read value by value."""
     import pyarrow as pa
     from pyarrow import types
 
-    if types.is_dictionary(values.type) and column.kind != "category":
+    if types.is_dictionary(values.type):
         values = values.dictionary_decode()
     kind = values.type
-    if column.kind == "time" and (types.is_timestamp(kind) or types.is_date(kind) or types.is_string(kind)):
-        micros = to_utc(values).cast(pa.int64()).cast(pa.float64(), safe=False)
-        return np.asarray(micros.to_numpy(zero_copy_only=False)) / _PER_SECOND
     plain = types.is_integer(kind) or types.is_floating(kind) or types.is_boolean(kind)
-    if column.kind == "number" and (plain or types.is_decimal(kind)):
+    if plain or types.is_decimal(kind):
         return np.asarray(values.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False))
     return None
 
 
-def _counts_of(values: pa.Array[Any]) -> dict[Any, int]:
+def _counts_of(values: pa.Array[Any], *, times: bool) -> dict[Any, int]:
+    """How often each value stands in an array. Of times that Arrow knows as such one stands for all: see
+    :func:`~airflow_mlops.core.monitoring.columns.sample_of`.
+    """
     import pyarrow as pa
     import pyarrow.compute as pc
+    from pyarrow import types
 
+    if times and (types.is_timestamp(values.type) or types.is_date(values.type)):
+        return {_SOME_TIME: len(values) - values.null_count, None: values.null_count}
     try:
         found = pc.value_counts(values)
     except pa.ArrowNotImplementedError:  # lists and structs
@@ -117,21 +112,14 @@ def _counts_of(values: pa.Array[Any]) -> dict[Any, int]:
 
 
 def _counted(counts: Mapping[Any, int], column: Watched) -> Categories:
-    """Categories from how often each raw value stands: several may read alike."""
-    found: Counter[Any] = Counter()
-    for value, count in zip(
-        read_values(counts, column).tolist() if counts else [], counts.values(), strict=True
-    ):
-        found[value] += count
-    return _labels(found)
-
-
-def _labels(counts: Mapping[Any, int]) -> Categories:
-    """Categories in the order of their names, from values as they were read."""
-    names = sorted(value for value in counts if isinstance(value, str))
-    return Categories(
-        {name: counts[name] for name in names}, sum(counts.values()) - sum(map(counts.__getitem__, names))
-    )
+    """Categories in the order of their names, from how often each raw value stands: several may read alike."""
+    read = read_values(list(counts), column)
+    there = read.notna().tolist()
+    found: Counter[str] = Counter()
+    for value, known, rows in zip(read.tolist(), there, counts.values(), strict=True):
+        if known:
+            found[value if column.kind == "category" else column.kind] += rows
+    return Categories(dict(sorted(found.items())), sum(counts.values()) - found.total())
 
 
 def _sorted(values: Floats) -> Numbers:
@@ -141,10 +129,7 @@ def _sorted(values: Floats) -> Numbers:
 
 
 def _as_floats(series: pd.Series[Any]) -> Floats:
-    """Numbers, or seconds of times; NaN for what is missing."""
-    if series.dtype.kind == "M":
-        times = series.to_numpy(dtype="datetime64[us]")
-        return np.where(np.isnat(times), np.nan, times.astype(np.int64) / _PER_SECOND)
+    """Numbers, NaN for what is missing."""
     if isinstance(series.dtype, np.dtype):
         return series.to_numpy().astype(np.float64, copy=False)
     return series.to_numpy(dtype=np.float64, na_value=np.nan)

@@ -36,7 +36,7 @@ def samples_of_table(table: pa.Table, columns: Sequence[Watched]) -> Samples:
     """Samples of a table's columns."""
     there = set(table.column_names)
     for column in columns:
-        yield column, _collected([table.column(column.name)], column) if column.name in there else None
+        yield column, _collected(table.column(column.name), column) if column.name in there else None
 
 
 def samples_of_batches(
@@ -44,14 +44,17 @@ def samples_of_batches(
 ) -> Samples:
     """Samples of columns that are read one after the other.
 
-    :param read: batches of all rows that have (at least) the column of this name; none have it if it is not there.
+    :param read: all rows in batches, of which a column of this name is needed only. In batches that lack it, it is
+        missing.
     """
+    import pyarrow as pa
+
     for column in columns:
         collector, found = Collector(column), False
         for batch in read(column.name):
-            if column.name in batch.schema.names:
-                collector.take_in(batch.column(column.name))
-                found = True
+            there = column.name in batch.schema.names
+            collector.take_in(batch.column(column.name) if there else pa.nulls(len(batch)))
+            found = found or there
         yield column, collector.sample() if found else None
 
 
@@ -84,46 +87,46 @@ class _Rows:
 
     def __init__(self, paths: Sequence[Path], event_time: str, window: Window) -> None:
         self._paths, self._event_time, self._window = paths, event_time, window
-        self._inside: dict[tuple[int, int], Any] = {}
+        self._inside: dict[Path, Any] = {}
 
     def collect(self, columns: Sequence[Watched]) -> dict[str, Collector]:
         """Collect some columns in one pass."""
         collectors = {column.name: Collector(column) for column in columns}
-        for number, path in enumerate(self._paths):
-            for start, batch in self._batches(number, path, list(collectors)):
-                inside = self._inside[number, start]
+        for path in self._paths if collectors else ():
+            if path not in self._inside:
+                self._inside[path] = self._find(path)
+            inside, start = self._inside[path], 0
+            for batch in _batches(path, list(collectors)):
+                rows = None if inside is None else inside[start : start + len(batch)]
+                start += len(batch)
                 for name, collector in collectors.items():
                     values = batch.column(name)
-                    collector.take_in(values if inside is None else values.filter(inside))
+                    collector.take_in(values if rows is None else values.filter(rows))
         return collectors
 
-    def _batches(self, number: int, path: Path, names: list[str]) -> Iterator[tuple[int, pa.RecordBatch]]:
-        """Batches with their first row; which rows of them lie in the window is found in the first pass."""
-        import pyarrow.parquet as pq
-        from pyarrow import types
+    def _find(self, path: Path) -> Any:
+        """Which rows of a file lie in the window, one byte each; None when all do."""
+        import numpy as np
 
-        schema = pq.read_schema(path)
-        text = [name for name in names if types.is_string(schema.field(name).type)]
-        told = (number, 0) in self._inside
-        wanted = list(dict.fromkeys(names if told else [*names, self._event_time]))
-        with pq.ParquetFile(path, read_dictionary=text) as parquet:
-            start = 0
-            for batch in parquet.iter_batches(_BATCH, columns=wanted, use_threads=False):
-                if not told:
-                    self._inside[number, start] = self._mask(batch.column(self._event_time))
-                yield start, batch
-                start += len(batch)
-
-    def _mask(self, times: pa.Array[Any]) -> Any:
-        """Which rows lie in the window; None when all do."""
-        import pyarrow.compute as pc
-
-        inside = self._window.mask(times)
-        return None if pc.all(inside).as_py() else inside
+        if self._window == Window():  # no version has a row without a time
+            return None
+        masks = [self._window.mask(batch.column(0)) for batch in _batches(path, [self._event_time])]
+        found = np.concatenate([mask.to_numpy(zero_copy_only=False) for mask in masks] or [np.empty(0, bool)])
+        return None if found.all() else found
 
 
-def _collected(parts: Iterable[Any], column: Watched) -> Sample:
+def _batches(path: Path, names: list[str]) -> Iterator[pa.RecordBatch]:
+    """Some columns of a file, text as dictionaries: in the file it mostly is."""
+    import pyarrow.parquet as pq
+    from pyarrow import types
+
+    schema = pq.read_schema(path)
+    text = [name for name in names if types.is_string(schema.field(name).type)]
+    with pq.ParquetFile(path, read_dictionary=text) as parquet:
+        yield from parquet.iter_batches(_BATCH, columns=names, use_threads=False)
+
+
+def _collected(values: Any, column: Watched) -> Sample:
     collector = Collector(column)
-    for part in parts:
-        collector.take_in(part)
+    collector.take_in(values)
     return collector.sample()
