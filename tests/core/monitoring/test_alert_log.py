@@ -36,7 +36,9 @@ class People:
     def __init__(self) -> None:
         self.entries: list[AlertEntry] = []
 
-    def look(self, hour: float, *alerts: Alert, judged: Any = ("drift",), delivered: bool = True) -> list[str]:
+    def look(
+        self, hour: float, *alerts: Alert, judged: Any = ("drift",), delivered: bool = True
+    ) -> list[str]:
         now = START + hour * HOUR
         run = f"orders.monitor/{hour}"
         found = Found(alerts, frozenset(judged))

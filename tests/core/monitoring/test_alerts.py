@@ -30,7 +30,9 @@ from tests.core.monitoring.looked import (
 LINK = "http://localhost:8080/dags/orders.monitor/runs/r1"
 
 
-def found(report: Any, measured: Any = None, decision: Any = NOTHING, of: Any = None, **options: Any) -> Found:
+def found(
+    report: Any, measured: Any = None, decision: Any = NOTHING, of: Any = None, **options: Any
+) -> Found:
     return alerts_of_look(of or spec(), report, measured, decision, LINK, at=START + 2 * DAY, **options)
 
 
@@ -80,7 +82,9 @@ def test_what_no_column_shows_alone() -> None:
 
 
 def test_the_cost_is_measured_when_labels_have_come() -> None:
-    measured = performance(period(940, measured={"auc": value(0.6, low=0.58, high=0.62)}), baseline={"auc": 0.75})
+    measured = performance(
+        period(940, measured={"auc": value(0.6, low=0.58, high=0.62)}), baseline={"auc": 0.75}
+    )
     alert = only(found(drift(column("amount")), measured))
     assert (
         "It costs 0.15 of auc: 0.75 when it was registered -> 0.6 (95 %: 0.58 to 0.62), "
@@ -108,7 +112,9 @@ def test_the_metric_is_that_of_the_live_gates() -> None:
 
 
 def test_a_cost_that_nobody_knows() -> None:
-    assert "What it costs is not known" in only(found(drift(column("amount")), performance(period(0)))).how_bad
+    assert (
+        "What it costs is not known" in only(found(drift(column("amount")), performance(period(0)))).how_bad
+    )
 
 
 def test_since_when_it_drifts_is_told_by_the_earlier_looks() -> None:
@@ -211,10 +217,15 @@ def test_retraining_that_is_asked_for_happens_once() -> None:
     assert "retraining is asked for; follow orders.release" in told.alerts[0].next_step
 
 
-@pytest.mark.parametrize("restraint, way", [("budget", "monitoring.retrain.budget"), ("loop", "collect labels")])
+@pytest.mark.parametrize(
+    "restraint, way", [("budget", "monitoring.retrain.budget"), ("loop", "collect labels")]
+)
 def test_what_only_a_person_can_lift(restraint: str, way: str) -> None:
     decision = RetrainDecision(
-        retrain=False, reasons=(Reason(cause="age", said="41 days old"),), restraint=restraint, said="held back"
+        retrain=False,
+        reasons=(Reason(cause="age", said="41 days old"),),
+        restraint=restraint,
+        said="held back",
     )
     alert = only(found(drift(), None, decision))
     assert (alert.kind, alert.severity, alert.lasts) == ("retraining", "warning", True)

@@ -45,7 +45,12 @@ def only(told: Found) -> Alert:
 
 def test_a_blocked_release_names_task_gate_value_and_limit() -> None:
     alert = only(release(REFUSED))
-    assert (alert.kind, alert.severity, alert.cause, alert.since) == ("blocked release", "warning", RUN, START)
+    assert (alert.kind, alert.severity, alert.cause, alert.since) == (
+        "blocked release",
+        "warning",
+        RUN,
+        START,
+    )
     assert alert.title == "orders: version 4 was not promoted"
     assert alert.how_bad == "Gate log_loss found 0.5123, the limit is 0.48."
     assert alert.details == (
@@ -114,7 +119,12 @@ def test_the_fallback_rule_is_told_by_the_deployment_log() -> None:
     entry = Deployment(action="fallback", champion=3, who="ann", why="outage", at=START)
     told = alerts_of_fallback("orders", (7, entry), at=START + timedelta(hours=1))
     alert = only(told)
-    assert (alert.kind, alert.severity, alert.since, alert.cause) == ("fallback", "critical", START, "entry 7")
+    assert (alert.kind, alert.severity, alert.since, alert.cause) == (
+        "fallback",
+        "critical",
+        START,
+        "entry 7",
+    )
     assert alert.details == ("Decided by ann: outage",)
     assert "trigger orders.rollback with to=3" in alert.next_step
     back = entry.model_copy(update={"action": "rollback"})
