@@ -48,8 +48,8 @@ class SnapshotOperator(MlopsOperator):
             work.store,
             work.platform.data(),
             work.spec,
-            since=_time("since", self.since),
-            until=_time("until", self.until),
+            since=point_in_time("since", self.since),
+            until=point_in_time("until", self.until),
             query=work.platform.query,
             progress=self.progress,
         )
@@ -220,7 +220,8 @@ def load_dataset(work: Work, dataset: Any, progress: Progress = ignore) -> Datas
     return version
 
 
-def _time(name: str, value: Any) -> datetime | None:
+def point_in_time(name: str, value: Any) -> datetime | None:
+    """A time that a person gave, UTC without a zone; None for none. :raises SpecError: if it is no time."""
     if not value:
         return None
     try:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
 #: Runs of a schedule, on its day or afterwards.
-_SCHEDULED = ("scheduled", "backfill")
+SCHEDULED = ("scheduled", "backfill")
 
 
 def end_of_period(context: Context, given: Any = None) -> datetime:
@@ -44,7 +44,7 @@ def labels_until(context: Context, until: datetime) -> datetime:
     """Labels that came later do not count: of a schedule or a backfill the end of the period, so that both find the
     same; of a look that a person asks for, the time of the trigger.
     """
-    if run_type(context) in _SCHEDULED:
+    if run_type(context) in SCHEDULED:
         return until
     asked: datetime = context["dag_run"].run_after
     return max(until, asked)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from airflow.sdk import BaseOperator, Context
 
     from airflow_mlops.core.serving.sagemaker_transform import BatchTransform, TransformState
-    from airflow_mlops.core.serving.transform_rows import Staged
+    from airflow_mlops.core.serving.transform_rows import Predicted, Staged
 
 #: Seconds that a killed task waits for SageMaker to take the order to stop.
 _STOP = 20.0
@@ -47,11 +47,11 @@ class BatchTransformOperator(DatasetOperator):
         from airflow_mlops.core.serving.sagemaker.version_model import ensure_model
 
         batch = self._batch = batch_of(self, work, context)
-        staged = self._stage(work, batch)
+        staged = self.stage(work, context, batch)
         name = ensure_model(batch.aws, batch.settings, work.store, work.spec.name, staged.version)
         state = batch.start(name, begins=self._begins)
         self.progress(f"transform job {state.job} predicts {staged.rows} rows with version {staged.version}")
-        return self._conclude(batch, staged, state)
+        return self._conclude(work, context, batch, staged, state)
 
     def resume(self, context: Context, event: dict[str, Any]) -> Any:
         """Go on when the job has ended."""
@@ -74,7 +74,7 @@ class BatchTransformOperator(DatasetOperator):
     def _begins(self, job: str) -> None:
         self._job = job
 
-    def _stage(self, work: Work, batch: BatchTransform) -> Staged:
+    def stage(self, work: Work, context: Context, batch: BatchTransform) -> Staged:
         """The rows as they were staged by the first try, whose champion counts."""
         from airflow_mlops.core.registry.deployments import DeploymentLog
         from airflow_mlops.core.registry.versions import Registry
@@ -104,9 +104,11 @@ class BatchTransformOperator(DatasetOperator):
         found = staged(work.store, batch.prefix)
         if found is None:
             raise EndpointError(f"the rows of transform job {event['job']} are gone", remedy="clear the task")
-        return self._conclude(batch, found, batch.describe(event["job"]))
+        return self._conclude(work, context, batch, found, batch.describe(event["job"]))
 
-    def _conclude(self, batch: BatchTransform, staged: Staged, state: TransformState) -> dict[str, Any]:
+    def _conclude(
+        self, work: Work, context: Context, batch: BatchTransform, staged: Staged, state: TransformState
+    ) -> dict[str, Any]:
         """Wait, deferred, while the job runs; then see that every row has its answer."""
         from airflow_mlops.core.serving.sagemaker_transform import require_completed
         from airflow_mlops.core.serving.transform_rows import gather
@@ -120,7 +122,12 @@ class BatchTransformOperator(DatasetOperator):
                 method_name="resume",
             )
         require_completed(state)
-        done = gather(batch.store, batch.prefix, staged)
+        return self.conclude(work, context, batch, gather(batch.store, batch.prefix, staged))
+
+    def conclude(
+        self, work: Work, context: Context, batch: BatchTransform, done: Predicted
+    ) -> dict[str, Any]:
+        """What is done with the answers; they are all there."""
         if done.fallback_rows:
             self.log.warning("the fallback rule answered %d of %d rows", done.fallback_rows, done.rows)
         self.progress(f"{done.rows} predictions are in {batch.store.uri}/{batch.prefix}")

@@ -9,6 +9,11 @@ from airflow_mlops.spec.data import check_below_root, format_of
 from airflow_mlops.spec.duration import Duration
 
 
+def scored_dataset(model: str) -> str:
+    """The name of the dataset versions, and of the asset, of the rows that a model scores."""
+    return f"{model}__scoring"
+
+
 class Scoring(Section):
     """Rows that the champion predicts in batches, by the DAG ``<model>.score``."""
 

@@ -7,5 +7,6 @@ from airflow_mlops.templates.monitor import monitor
 from airflow_mlops.templates.release import release
 from airflow_mlops.templates.rollback import rollback
 from airflow_mlops.templates.rollout import rollout
+from airflow_mlops.templates.score import score
 
-__all__ = ["lifecycle", "monitor", "release", "rollback", "rollout"]
+__all__ = ["lifecycle", "monitor", "release", "rollback", "rollout", "score"]

@@ -15,6 +15,7 @@ trained, not yet registered           ``mlmodel``             ``m/candidate``
 registered versions                   ``mlmodel``             ``m/versions``
 captured traffic                      ``mlmodel``             ``m/captures``
 monitoring reports                    ``mlmodel``             ``m/monitoring``
+batch predictions                     ``mlmodel``             ``m/predictions`` (an asset)
 request to retrain                    ``mlmodel``             ``m/retrain`` (an asset)
 ====================================  ======================  ==============================
 
@@ -31,7 +32,7 @@ from urllib.parse import unquote, urlsplit
 DATASET = "mldataset"
 MODEL = "mlmodel"
 
-ModelPart = Literal["", "candidate", "versions", "captures", "monitoring", "retrain"]
+ModelPart = Literal["", "candidate", "versions", "captures", "monitoring", "predictions", "retrain"]
 
 
 @dataclass(frozen=True)

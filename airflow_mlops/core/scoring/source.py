@@ -11,23 +11,9 @@ from airflow_mlops.core.errors import DataError, SpecError
 from airflow_mlops.core.progress import Progress, ignore
 from airflow_mlops.core.store import Store
 from airflow_mlops.spec import ModelSpec, Scoring
+from airflow_mlops.spec.scoring import scored_dataset
 
 _LONGEST_NAME = 63
-
-
-def scored_dataset(model: str) -> str:
-    """The name of the dataset versions that are scored.
-
-    :raises SpecError: if it is too long.
-    """
-    name = f"{model}__scoring"
-    if len(name) > _LONGEST_NAME:
-        raise SpecError(
-            "the data to score get too long a name",
-            given=name,
-            expected=f"at most {_LONGEST_NAME} characters",
-        )
-    return name
 
 
 def scoring_of(spec: ModelSpec) -> Scoring:
@@ -66,9 +52,16 @@ def pin_source(
 def _source_spec(spec: ModelSpec) -> ModelSpec:
     """A spec whose data are the rows to score; which columns they need is asked of the model that predicts."""
     scoring = scoring_of(spec)
+    name = scored_dataset(spec.name)
+    if len(name) > _LONGEST_NAME:
+        raise SpecError(
+            "the data to score get too long a name",
+            given=name,
+            expected=f"at most {_LONGEST_NAME} characters",
+        )
     time = scoring.event_time or spec.data.event_time
     return ModelSpec(
-        name=scored_dataset(spec.name),
+        name=name,
         data={"source": scoring.source, "event_time": time, "label": time},
         features={"columns": [time]},
         evaluation=spec.evaluation.model_dump(include={"gates"}),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from datetime import date
 from typing import TYPE_CHECKING, Any
@@ -19,6 +19,8 @@ from airflow_mlops.core.store import Store
 from airflow_mlops.core.store.results import keep_first, read_kept
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from airflow_mlops.core.data.version import DatasetVersion
 
 #: A body stays below this, as SageMaker's limit for one request is 6 MB.
@@ -75,32 +77,35 @@ def stage(
     record: ModelVersion,
     dataset: DatasetVersion,
     progress: Progress = ignore,
+    *,
+    rows: Iterable[pa.RecordBatch] | None = None,
 ) -> Staged:
     """Write the rows of ``dataset`` as bodies that version ``number`` takes, unless they are there.
 
     Memory is that of a part. A try that died is gone on with: the same rows make the same parts.
 
+    :param rows: those of the dataset that are sent, with the model's inputs; all without any.
     :raises RequestError: if a row is none that the model can be called with; names it.
     :raises DataError: if the dataset lacks a column that the model needs.
     """
     found = staged(store, prefix)
     if found is not None:
         return found
-    parts = rows = said = 0
-    for body, count in _bodies(store, record, dataset):
+    parts = ready = said = 0
+    for body, count in _bodies(record, rows or _all_rows(store, record, dataset)):
         with suppress(KeyExists):
             store.create(f"{input_prefix(prefix)}/{_part(parts)}", body)
-        parts, rows = parts + 1, rows + count
-        if rows // _SAID > said:
-            said = rows // _SAID
-            progress(f"{rows} of {dataset.rows} rows are ready")
+        parts, ready = parts + 1, ready + count
+        if ready // _SAID > said:
+            said = ready // _SAID
+            progress(f"{ready} of {dataset.rows} rows are ready")
     whole = Staged(
         model=record.model,
         version=number,
         dataset=dataset.name,
         dataset_id=dataset.id,
         parts=parts,
-        rows=rows,
+        rows=ready,
     )
     return keep_first(store, f"{prefix}/staged.json", whole)
 
@@ -144,7 +149,11 @@ def read_predictions(store: Store, prefix: str) -> Iterator[float]:
         yield from _answer(store, prefix, number)[0]
 
 
-def _bodies(store: Store, record: ModelVersion, dataset: DatasetVersion) -> Iterator[tuple[bytes, int]]:
+def _all_rows(store: Store, record: ModelVersion, dataset: DatasetVersion) -> Iterator[pa.RecordBatch]:
+    return read_batches(store, dataset, [column.name for column in contract_of(record).inputs])
+
+
+def _bodies(record: ModelVersion, batches: Iterable[pa.RecordBatch]) -> Iterator[tuple[bytes, int]]:
     """Bodies of whole rows, each of as many as a request may have."""
     from airflow_mlops.core.training.inputs import RowChecker
 
@@ -152,7 +161,7 @@ def _bodies(store: Store, record: ModelVersion, dataset: DatasetVersion) -> Iter
     check = RowChecker(record.trained.signature)
     rows: list[bytes] = []
     size = 0
-    for batch in read_batches(store, dataset, [column.name for column in contract.inputs]):
+    for batch in batches:
         given = [{name: _plain(value) for name, value in row.items()} for row in batch.to_pylist()]
         check(given)
         for row in given:

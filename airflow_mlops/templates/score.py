@@ -1,0 +1,102 @@
+"""The score DAG: pin the rows, predict them with the champion."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from airflow.sdk import DAG, Asset, Param
+
+from airflow_mlops.assets import create_dataset_asset, create_model_asset
+from airflow_mlops.core.errors import SpecError
+from airflow_mlops.operators.scoring import ScoreOperator, SnapshotScoringOperator
+from airflow_mlops.spec import ModelSpec
+from airflow_mlops.spec.scoring import scored_dataset
+from airflow_mlops.templates.params import add_params
+
+
+def score(spec: ModelSpec, *, mlops_conn_id: str | None = None, **dag_args: Any) -> DAG:
+    """Make the DAG ``<model>.score``.
+
+    It runs on the cron schedule ``scoring.schedule``, or without one on events of the source's asset; see
+    :func:`scoring_asset`. It predicts the rows of its period, and says so by an event of ``mlmodel://<model>/predictions``.
+
+    :param spec: the model; with a section ``scoring``.
+    :param mlops_conn_id: connection that says where everything runs; without one, ``[mlops] conn_id``.
+    :param dag_args: any argument of :class:`airflow.sdk.DAG`, over the template's own; ``schedule`` too.
+    :raises SpecError: without that section.
+    """
+    if spec.scoring is None:
+        raise SpecError(
+            f"spec of {spec.name} has no section scoring", remedy="say there which rows are predicted"
+        )
+    settings = {
+        "schedule": spec.scoring.schedule or [scoring_asset(spec.name)],
+        "catchup": False,
+        "max_active_runs": 1,
+        "tags": ["mlops", spec.name],
+        "description": f"Predict in batches with {spec.name}",
+        "doc_md": _doc(spec),
+        "default_args": {"owner": spec.owner, "retries": 2, "retry_delay": timedelta(seconds=20)},
+        **dag_args,
+    }
+    common: dict[str, Any] = {"spec": spec, "mlops_conn_id": mlops_conn_id}
+    with DAG(f"{spec.name}.score", **settings) as dag:
+        snapshot = SnapshotScoringOperator(
+            task_id="snapshot", since=dag.param("since"), until=dag.param("until"), **common
+        )
+        predict = ScoreOperator(
+            task_id="score",
+            dataset=snapshot.output,
+            version=dag.param("version"),
+            outlets=[create_model_asset(model=spec.name, part="predictions")],
+            **common,
+        )
+        dag.add_result(predict.output)
+    add_params(dag, _params())
+    return dag
+
+
+def scoring_asset(model: str) -> Asset:
+    """The asset of the rows that a model scores, named as their dataset versions: ``mldataset://<model>__scoring``."""
+    return create_dataset_asset(dataset=scored_dataset(model))
+
+
+def _params() -> dict[str, Param]:
+    return {
+        "since": Param(
+            None,
+            type=["null", "string"],
+            format="date-time",
+            title="Since",
+            description="First event time to score; empty for the period of the schedule before Until, and for all "
+            "rows if both are empty. Example: 2013-07-01T00:00:00Z",
+        ),
+        "until": Param(
+            None,
+            type=["null", "string"],
+            format="date-time",
+            title="Until",
+            description="Event time before which rows are scored; the champion of that time predicts. Empty for the "
+            "run's own time. Example: 2013-07-02T00:00:00Z",
+        ),
+        "version": Param(
+            None,
+            type=["null", "integer"],
+            minimum=1,
+            title="Version",
+            description="Version that predicts; empty for the champion. Example: 3",
+        ),
+    }
+
+
+def _doc(spec: ModelSpec) -> str:
+    source = spec.scoring.source if spec.scoring else ""
+    return f"""### Batch predictions of `{spec.name}`
+
+Pins the rows of `{source}` that the run is about, predicts them with the champion of that time, and writes the
+predictions below `predictions/{spec.name}/date=YYYY-MM-DD/` of the store, each with the version that made it.
+`airflow-mlops predictions show {spec.name}` reads them. Running it again changes nothing.
+**When `snapshot` is skipped** there was no row in the period. **When `score` fails** nothing was recorded: its log says
+why. Rows that could not be predicted are counted in its result and lie in quarantine.
+"""
