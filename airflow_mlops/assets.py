@@ -9,11 +9,17 @@ from urllib.parse import SplitResult
 
 from airflow.sdk import Asset
 
+from airflow_mlops.core.errors import SpecError
 from airflow_mlops.core.lineage.naming import asset_name
 
 if TYPE_CHECKING:
+    from airflow.sdk import AssetWatcher
     from openlineage.client.event_v2 import Dataset
 
+    from airflow_mlops.spec import ModelSpec
+
+#: The part of a dataset's asset that tells of new files.
+ARRIVAL = "arrival"
 _NAME = re.compile(r"^[a-z][a-z0-9_]*$")
 
 
@@ -38,6 +44,36 @@ def create_model_asset(*, model: str, part: str = "", extra: dict[str, Any] | No
 def create_dataset_asset(*, dataset: str, part: str = "", extra: dict[str, Any] | None = None) -> Asset:
     """The asset of a dataset, or of a part of it such as ``quarantine``."""
     return _create("mldataset", dataset, part, extra)
+
+
+def watched_dataset_asset(spec: ModelSpec, mlops_conn_id: str | None = None) -> Asset:
+    """The asset ``mldataset://<model>/arrival``, which has an event for each complete batch of new files.
+
+    It is an asset of its own: Airflow takes a watcher away when it parses another file that names the same asset
+    without it, and ``mldataset://<model>`` is for anybody to emit.
+
+    :param spec: a model with ``data.arrival``.
+    :param mlops_conn_id: connection that says where the data are; without one, ``[mlops] conn_id``.
+    :raises SpecError: if the spec has no ``data.arrival``.
+    """
+    from airflow.sdk import AssetWatcher
+
+    from airflow_mlops.triggers.arrival import NewDataTrigger
+
+    arrival, source = spec.data.arrival, spec.data.source
+    if arrival is None or source is None:
+        raise SpecError(f"{spec.name} watches no data", remedy="set data.source and data.arrival in the spec")
+    trigger = NewDataTrigger(
+        dataset=spec.name,
+        source=source,
+        complete=arrival.complete,
+        settle=arrival.settle.total_seconds(),
+        manifest=arrival.manifest,
+        mlops_conn_id=mlops_conn_id or "",
+    )
+    return _create(
+        "mldataset", spec.name, ARRIVAL, None, [AssetWatcher(name=f"{spec.name}.arrival", trigger=trigger)]
+    )
 
 
 def convert_asset_to_openlineage(asset: Asset, lineage_context: object) -> Dataset:
@@ -69,6 +105,14 @@ class HashedAsset(Asset):
         return self._hash
 
 
-def _create(scheme: str, name: str, part: str, extra: dict[str, Any] | None) -> Asset:
+def _create(
+    scheme: str,
+    name: str,
+    part: str,
+    extra: dict[str, Any] | None,
+    watchers: list[AssetWatcher] | None = None,
+) -> Asset:
     # Named by its URI, as Airflow names an asset that a user writes as Asset("mlmodel://churn").
-    return HashedAsset(uri=f"{scheme}://{name}/{part}".rstrip("/"), extra=extra or {})
+    return HashedAsset(
+        uri=f"{scheme}://{name}/{part}".rstrip("/"), extra=extra or {}, watchers=watchers or []
+    )

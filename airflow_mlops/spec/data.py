@@ -57,15 +57,25 @@ class Join(Section):
 
 
 class Arrival(Section):
-    """When new files below the data root are a complete batch, which starts a release."""
+    """When new files that ``data.source`` takes are a complete batch, which starts a release."""
 
     complete: Literal["success", "settled", "manifest"] = Field(
         "settled",
-        description="success: a file _SUCCESS lies in the folder; manifest: a JSON file lists the batch's files; "
-        "settled: no file came or grew for a while.",
+        description="success: a file _SUCCESS, written last, lies in the folder or above; manifest: a JSON file "
+        "lists the batch's files with their sizes; settled: in the folder no file came or grew for a while.",
     )
     settle: Duration = Field(timedelta(minutes=1), description="How long nothing may change, for settled.")
-    manifest: str = Field("manifest.json", description="Name of the file that lists a batch's files.")
+    manifest: str = Field(
+        "manifest.json",
+        pattern=r"^[^/]+$",
+        description="Name of the file that lists a batch's files; may hold wildcards.",
+    )
+
+    @model_validator(mode="after")
+    def _settles(self) -> Arrival:
+        if self.settle < timedelta(seconds=1):
+            raise ValueError("settle is 1s at least: what is written right now has not settled")
+        return self
 
 
 class Data(Section):

@@ -16,7 +16,8 @@ DAGS = Path(__file__).parent / "dags"
 def airflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAirflow]:
     """A running Airflow that knows the DAGs of ``tests/e2e/dags``."""
     home = tmp_path_factory.mktemp("airflow")
-    with LocalAirflow(home, DAGS, openlineage=home / "openlineage.jsonl") as running:
+    often = {"AIRFLOW__MLOPS__POLL_INTERVAL": "1"}
+    with LocalAirflow(home, DAGS, env=often, openlineage=home / "openlineage.jsonl") as running:
         for name in ("harness", "harness_chain", "harness_approval", "harness_consumer"):
             running.rest.wait_for_dag(name, timeout=300, unpause=False)
         yield running

@@ -64,6 +64,11 @@ class S3Options(Section):
     checksum: Literal["CRC32", "SHA256", "CRC64NVME"] | None = Field(
         None, description="Checksum that S3 verifies and keeps; without one, botocore's own."
     )
+    queue: str | None = Field(
+        None,
+        min_length=1,
+        description="Queue of SQS that gets the data bucket's notifications: name, ARN or URL; it tells of new data.",
+    )
 
     @field_validator("bucket_owner")
     @classmethod

@@ -58,9 +58,13 @@ class ArrivalWatcher:
     :meth:`announced`. When it dies before, the claim runs out and somebody announces it again.
 
     Its methods block; threads may call them.
+
+    :param before: the watcher whose place it takes, with what that one has not finished.
     """
 
-    def __init__(self, store: Store, root: DataRoot, watched: Watched) -> None:
+    def __init__(
+        self, store: Store, root: DataRoot, watched: Watched, before: ArrivalWatcher | None = None
+    ) -> None:
         self._store = store
         self._watched = watched
         self._listable = open_listing(root, watched.source)
@@ -71,8 +75,8 @@ class ArrivalWatcher:
             store, watched.dataset, f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
         )
         self._lock = threading.Lock()
-        self._under_way: dict[str, Batch] = {}
-        self._unlogged: list[Batch] = []
+        self._under_way: dict[str, Batch] = before._under_way if before else {}
+        self._unlogged: list[Batch] = before._unlogged if before else []
         self._pages = 0
         self._whole_at: float | None = None
         self._end = ""  # where the part of a long listing begins that is looked at each time
