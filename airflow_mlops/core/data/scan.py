@@ -16,6 +16,7 @@ from airflow_mlops.core.data.files import (
     raw_batches,
     readable,
 )
+from airflow_mlops.core.data.footer import rows_outside
 from airflow_mlops.core.errors import DataError
 
 if TYPE_CHECKING:
@@ -49,6 +50,8 @@ def scan_file(
 ) -> Scan:
     """Read the event times of a file (of a CSV file all of it, to find the types).
 
+    A Parquet file whose footer proves that no row lies in the window is not read, and has neither hash nor schema.
+
     :param sha256: the file's hash, where it is known.
     :param schemas: schemas that were met before: equal ones of many files are kept once.
     :raises DataError: if the file can't be read, holds no event times, or lacks one in a row although other
@@ -58,6 +61,9 @@ def scan_file(
 
     from airflow_mlops.core.store.blobs import hash_file
 
+    outside = rows_outside(file, event_time, window)
+    if outside is not None:
+        return Scan(file, sha256 or "", 0, pa.schema([]), outside, 0, None, None)
     with readable(file):
         sha256, size = sha256 or hash_file(file.path), file.path.stat().st_size
     is_csv = file.format == "csv"

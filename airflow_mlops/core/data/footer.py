@@ -1,0 +1,69 @@
+"""What the footer of a Parquet file says of its event times, so that a file outside of a window need not be read."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
+
+from airflow_mlops.core.data.event_time import Window
+from airflow_mlops.core.data.files import LocalFile, readable
+
+if TYPE_CHECKING:
+    import pyarrow.parquet as pq
+
+#: Years beyond these are no event times, whatever the footer says.
+_YEARS = range(1679, 2261)
+
+
+def rows_outside(file: LocalFile, event_time: str, window: Window) -> int | None:
+    """The number of rows of a file, if its footer proves that none of them lies in a window; None if it does not.
+
+    Only timestamps without a missing one count: of text and dates the file itself is asked.
+
+    :raises DataError: if it can't be read.
+    """
+    import pyarrow.parquet as pq
+
+    if (window.since is None and window.until is None) or not file.is_plain_parquet:
+        return None
+    with readable(file), pq.ParquetFile(file.path) as parquet:
+        ranges = _ranges(parquet.metadata, event_time)
+        if not ranges or any(_meets(low, high, window) for low, high in ranges):
+            return None
+        return int(parquet.metadata.num_rows)
+
+
+def _ranges(metadata: pq.FileMetaData, event_time: str) -> list[tuple[datetime, datetime]]:
+    """First and last event time of each row group; nothing if they are not known of all."""
+    if event_time not in metadata.schema.names:
+        return []
+    place = metadata.schema.names.index(event_time)
+    found = []
+    for number in range(metadata.num_row_groups):
+        column = metadata.row_group(number).column(place)
+        told = column.statistics
+        if (
+            column.path_in_schema != event_time
+            or told is None
+            or not told.has_min_max
+            or told.null_count != 0
+        ):
+            return []
+        low, high = _utc(told.min), _utc(told.max)
+        if low is None or high is None:
+            return []
+        found.append((low, high))
+    return found
+
+
+def _utc(value: Any) -> datetime | None:
+    """A timestamp in UTC, without one in UTC, too; None for what is none."""
+    if not isinstance(value, datetime) or value.year not in _YEARS:
+        return None
+    return value if value.tzinfo else value.replace(tzinfo=timezone.utc)
+
+
+def _meets(low: datetime, high: datetime, window: Window) -> bool:
+    before = window.since is not None and high < window.since
+    after = window.until is not None and low >= window.until
+    return not before and not after
