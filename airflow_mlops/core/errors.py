@@ -161,7 +161,22 @@ class RolloutHeld(DeploymentConflict):
 
 
 class DeploymentFailed(MlopsError):
-    """The endpoint does not serve what was asked of it."""
+    """The endpoint does not serve what was asked of it.
+
+    :param versions: those that the endpoint says it can't load; empty where it is not a version's fault.
+    """
+
+    def __init__(
+        self,
+        problem: str,
+        *,
+        versions: tuple[int, ...] = (),
+        given: object = None,
+        expected: object = None,
+        remedy: str | None = None,
+    ) -> None:
+        super().__init__(problem, given=given, expected=expected, remedy=remedy)
+        self.versions = versions
 
 
 class DeploymentRolledBack(DeploymentFailed):

@@ -162,7 +162,11 @@ class DeploymentLog:
                 run,
             ):
                 return None
-            champions = _standing(entry for _, entry in self.log.entries())
+            entries = [entry for _, entry in self.log.entries()]
+            if len(entries) > 1 and entries[-2].action == "fallback":
+                before = entries[-2].champion
+                return Deployment(action="fallback", champion=before, who=who, why=why, run=run, at=utc_now())
+            champions = _standing(entries)
             if len(champions) < 2:
                 return None
             return Deployment(
@@ -259,6 +263,34 @@ class DeploymentLog:
             return Deployment(action="fallback", champion=champion, who=who, why=why, run=run, at=utc_now())
 
         return self._append(decide)[0]
+
+    def replace(self, sick: int, *, by: int | None, who: str, why: str, run: str) -> bool:
+        """Let ``by`` answer instead of the champion ``sick``, or the fallback rule without one; ends any rollout.
+
+        A fallback entry then names no champion: none is healthy, and the next release is judged as a first one.
+        Whether it was written here: not when ``sick`` is the champion no more, so a retry decides nothing again, and
+        who has decided meanwhile is right.
+
+        :raises RegistryError: if there is no version ``by``.
+        """
+
+        def decide(current: Deployment | None) -> Deployment | None:
+            if current is None or current.action == "fallback" or current.champion != sick:
+                return None
+            target = None if by is None else self._require_version(by)
+            action: Action = "fallback" if by is None else "rollback"
+            return Deployment(action=action, champion=target, who=who, why=why, run=run, at=utc_now())
+
+        return self._append(decide)[1]
+
+    def earlier(self) -> tuple[int, ...]:
+        """The champions before the present one, the newest first; what was undone or skipped is left out."""
+        return tuple(reversed(_standing(entry for _, entry in self.log.entries())[:-1]))
+
+    def stood_in_for(self) -> int | None:
+        """The last version that was champion, also while the fallback rule answers; None without any."""
+        champions = _standing(entry for _, entry in self.log.entries())
+        return champions[-1] if champions else None
 
     def previous(self) -> int:
         """The champion to go back to: the one before the present one, as an undo of promotions.

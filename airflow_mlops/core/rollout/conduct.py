@@ -20,6 +20,7 @@ from airflow_mlops.core.registry.deployments import Deployment, DeploymentLog, D
 from airflow_mlops.core.registry.versions import Registry
 from airflow_mlops.core.rollout.following import Following
 from airflow_mlops.core.rollout.gallery import with_picture
+from airflow_mlops.core.rollout.healing import require_way_out
 from airflow_mlops.core.rollout.holding import JUDGE, awaits_person, under_hold
 from airflow_mlops.core.rollout.instruments import require_instruments
 from airflow_mlops.core.rollout.judge import check_gates
@@ -206,8 +207,11 @@ class Conductor:
     def promote(self, version: int, verdicts: Sequence[Verdict]) -> Desired:
         """Make ``version`` the champion, if it is the first one or every stage of the spec said PROMOTE.
 
+        While the fallback rule answers because no version was healthy, there is no champion to beat: ``version`` has
+        to answer captured requests instead.
+
         :raises GateFailed: if a stage's verdict is missing, is another one, or is about another version, run or
-            share of the traffic: no evidence, no promotion.
+            share of the traffic: no evidence, no promotion; or if it fails on captured requests where they decide.
         :raises DeploymentConflict: if the challenger was taken out meanwhile.
         :raises DeploymentRolledBack: if the endpoint went back by itself; the champion before is the champion again.
         """
@@ -218,6 +222,8 @@ class Conductor:
         if champion is not None:
             require_proof(self.spec, self.log.log.entries(), version, self.run, verdicts)
         why = "first version of this model" if champion is None else "; ".join(v.reason for v in verdicts)
+        if champion is None and self.log.stood_in_for() is not None:
+            why = require_way_out(self, version)
         self.log.promote(version, who=self.who, why=why, run=self.run)
         return self._prove_promotion(version)
 

@@ -84,6 +84,10 @@ class State:
         messages = [self.failures[n].message for n in _wanted(desired) if n in self.failures]
         return "; ".join(messages) or None
 
+    def failed_versions(self) -> list[int]:
+        """The versions that should serve and can't be loaded."""
+        return [number for number in _wanted(self.asked()) if number in self.failures]
+
     def take(self, number: int, entry: Deployment, newest: Contract | None) -> None:
         """A newer entry was read."""
         if number > self.number:
@@ -193,5 +197,6 @@ def describe(state: State) -> Mapping[str, object]:
         "asked": state.asked().model_dump(mode="json"),
         "loaded": sorted(state.ready),
         "loading": sorted(state.loading),
+        "failed": state.failed_versions(),
         "error": state.error(),
     }

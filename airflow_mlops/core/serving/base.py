@@ -81,6 +81,18 @@ class Endpoint(Protocol):
 
 
 @runtime_checkable
+class Counts(Protocol):
+    """What an endpoint has besides that does not capture every request that fails. Implementation: SageMaker."""
+
+    def counts(self, version: int, since: datetime, until: datetime) -> tuple[int, int]:
+        """Requests to a version from ``since`` to ``until`` (aware), and how many of them got an error as answer.
+
+        :raises EndpointError: if it can't be asked.
+        """
+        ...
+
+
+@runtime_checkable
 class Instruments(Protocol):
     """What an endpoint may have besides: what its variants take of the machines that they run on.
 

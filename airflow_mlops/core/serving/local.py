@@ -150,6 +150,7 @@ class LocalEndpoint:
             ]
         return DeploymentFailed(
             f"{self._base_url} does not serve what was asked for {self._model}: {'; '.join(details)}",
+            versions=tuple(state.get("failed", ())) if state else (),
             given=in_words(_serves(state)),
             expected=in_words(desired),
             remedy=None if state else f"does the server follow this store, {self._store.uri}?",

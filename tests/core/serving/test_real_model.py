@@ -6,32 +6,20 @@ from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
-import numpy as np
 import pytest
-import xgboost
 
-from airflow_mlops.core.data.version import DatasetRef
-from airflow_mlops.core.evaluation.report import Evaluation
 from airflow_mlops.core.record import utc_now
 from airflow_mlops.core.registry.deployments import DeploymentLog
-from airflow_mlops.core.registry.version import ModelVersion
 from airflow_mlops.core.serving.captures import read_captures
 from airflow_mlops.core.serving.loading import RegistrySource
 from airflow_mlops.core.serving.local import LocalEndpoint
-from airflow_mlops.core.store import Log
-from airflow_mlops.core.store.blobs import put_bytes
 from airflow_mlops.core.store.folder import FolderStore
-from airflow_mlops.core.training.artifact import FeatureCode, InputColumn, Signature, TrainedModel
+from airflow_mlops.core.training.artifact import TrainedModel
 from airflow_mlops.core.training.predictor import Predictor
 from tests.core.serving.fakes import MODEL, client, described, running
+from tests.core.serving.real_models import CODE, register
 from tests.waiting import wait_until
 
-CODE = b"""
-def features(frame):
-    frame = frame.copy()
-    frame["twice"] = frame["x"] * 2
-    return frame[["twice", "carrier"]]
-"""
 ROWS = [
     {"x": 0.5, "carrier": "UA"},
     {"x": -1, "carrier": "DL"},
@@ -40,58 +28,12 @@ ROWS = [
 ]
 
 
-def register(store: FolderStore, number: int, *, with_function: bool) -> TrainedModel:
-    random = np.random.default_rng(number)
-    matrix = np.column_stack([random.normal(size=500), random.integers(0, 2, size=500)]).astype(np.float32)
-    label = (matrix[:, 0] > 0) ^ (matrix[:, 1] > 0)
-    params = {"objective": "binary:logistic", "max_depth": 3, "nthread": 1, "seed": number}
-    artifact = bytes(xgboost.train(params, xgboost.DMatrix(matrix, label), 5 + number).save_raw("ubj"))
-    code = (
-        FeatureCode(module="code", function="features", sha256=put_bytes(store, CODE))
-        if with_function
-        else None
-    )
-    trained = TrainedModel(
-        model=MODEL,
-        dataset="d",
-        framework="xgboost",
-        artifact=put_bytes(store, artifact),
-        size=len(artifact),
-        code=code,
-        signature=Signature(
-            inputs=(InputColumn(name="x", type="number"), InputColumn(name="carrier", type="string")),
-            allowed=("flight",),
-            features=("twice" if with_function else "x", "carrier"),
-            categories={"carrier": ("DL", "UA")},
-        ),
-        objective="binary",
-        seed=0,
-        rounds=5,
-        train_rows=500,
-        environment=put_bytes(store, b""),
-        seconds=0.1,
-    )
-    entry = ModelVersion(
-        model=MODEL,
-        dataset=DatasetRef(name="d", id="d"),
-        spec={"serving": {"key": ["flight"], "max_rows": 50, "fallback": {"default": 0.2}}},
-        trained=trained,
-        evaluation=Evaluation(rows=0, metrics={}),
-        validation=None,
-        run=None,
-        created_at=utc_now(),
-        created_by="test",
-    )
-    Log(store, f"models/{MODEL}/versions", ModelVersion).append(entry, after=number - 1)
-    return trained
-
-
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[FolderStore, str, list[TrainedModel]]]:
     """A server with a plain champion (version 1) and a challenger with a feature function (version 2) in shadow."""
     folder: Path = tmp_path_factory.mktemp("real")
     store = FolderStore(folder / "store")
-    trained = [register(store, 1, with_function=False), register(store, 2, with_function=True)]
+    trained = [register(store, 1), register(store, 2, code=CODE)]
     log = DeploymentLog(store, MODEL)
     log.promote(1, who="test", why="first", run="r1")
     log.challenge(2, weight=0.0, lease=timedelta(hours=1), who="test", why="second", run="r2")
@@ -146,7 +88,7 @@ def test_columns_that_the_model_ignores_may_come_along(
 
 def test_changed_artifact_is_not_served(tmp_path: Path) -> None:
     store = FolderStore(tmp_path / "store")
-    trained = register(store, 1, with_function=False)
+    trained = register(store, 1)
     blob = tmp_path / "store" / "blobs" / trained.artifact[:2] / trained.artifact
     blob.chmod(0o600)
     blob.write_bytes(blob.read_bytes()[:-1] + b"!")

@@ -24,7 +24,7 @@ from airflow_mlops.core.serving.sagemaker.contracts import RegistryContracts
 from airflow_mlops.core.serving.sagemaker.history import History
 from airflow_mlops.core.serving.sagemaker.layout import LIVE, serves, variant_of
 from airflow_mlops.core.serving.sagemaker.live import Describer, Live
-from airflow_mlops.core.serving.sagemaker.metrics import VariantMetrics, minute_of
+from airflow_mlops.core.serving.sagemaker.metrics import MINUTE, VariantMetrics, minute_of
 from airflow_mlops.core.serving.sagemaker.reconciling import Reconciliation
 from airflow_mlops.core.serving.sagemaker.resources import Archive, Image
 from airflow_mlops.core.serving.sagemaker.resources import Resources as Made
@@ -166,6 +166,17 @@ class SageMakerEndpoint:
             metric: {versions[name]: series for name, series in by_variant.items()}
             for metric, by_variant in found.items()
         }
+
+    def counts(self, version: int, since: datetime, until: datetime) -> tuple[int, int]:
+        """See :meth:`Counts.counts`: in the whole minutes between, as far as CloudWatch has counted them."""
+        name = LIVE if self._guardrail else variant_of(version)
+        first = minute_of(since + MINUTE - timedelta(microseconds=1))
+        found = self.metrics().several(("invocations", "errors"), [name], first, until)
+        requests, errors = (
+            round(sum(value for _, value in found[metric].get(name, ())))
+            for metric in ("invocations", "errors")
+        )
+        return max(requests, errors), errors
 
     def metrics(self, live: Live | None = None) -> VariantMetrics:
         """What CloudWatch counts of the variants.

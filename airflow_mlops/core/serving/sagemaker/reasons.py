@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from airflow_mlops.core.aws.wording import by_text
 from airflow_mlops.core.errors import DeploymentFailed, DeploymentPending, DeploymentRolledBack
 from airflow_mlops.core.registry.deployments import Desired
@@ -10,6 +12,8 @@ from airflow_mlops.core.serving.wording import in_words
 _ALARM = (
     "look at the version's errors and latency around that time; limits are in sagemaker.hosting.guardrail"
 )
+#: How a reason names the variant of a version.
+_VARIANT = re.compile(r"\bv([1-9][0-9]*)\b")
 _LOOK = "read the container's log: group /aws/sagemaker/Endpoints/{name} in CloudWatch Logs"
 
 
@@ -21,10 +25,19 @@ def remedy_for(reason: str, name: str) -> str:
     return _ALARM if "alarm" in reason.lower() else _LOOK.format(name=name)
 
 
+def blamed(reason: str, desired: Desired) -> tuple[int, ...]:
+    """The versions whose container did not come up, by SageMaker's reason; none for any other reason."""
+    if "health check" not in reason.lower():
+        return ()
+    named = tuple(int(number) for number in _VARIANT.findall(reason))
+    return named or ((desired.champion,) if desired.champion is not None else ())
+
+
 def rolled_back(name: str, reason: str, serves: Desired, desired: Desired) -> DeploymentRolledBack:
     """The endpoint serves its old configuration again."""
     return DeploymentRolledBack(
         f"endpoint {name} went back by itself: {reason or 'SageMaker gives no reason'}",
+        versions=blamed(reason, desired),
         given=in_words(serves),
         expected=in_words(desired),
         remedy=remedy_for(reason, name),
@@ -35,6 +48,7 @@ def failed(name: str, reason: str, desired: Desired) -> DeploymentFailed:
     """The endpoint could not be made, and serves nothing."""
     return DeploymentFailed(
         f"endpoint {name} has failed and serves nothing: {reason or 'SageMaker gives no reason'}",
+        versions=blamed(reason, desired),
         expected=in_words(desired),
         remedy=f"{remedy_for(reason, name)}; the next try makes the endpoint anew",
     )
