@@ -24,7 +24,7 @@ HEAVY = (
     "xgboost",
 )
 #: Rooms that DAG files import; the triggerer and the UI import the last three.
-ROOMS = ("hooks", "operators", "sensors", "templates", "triggers", "links")
+ROOMS = ("hooks", "notifications", "operators", "sensors", "templates", "triggers", "links")
 
 
 def _modules() -> list[str]:

@@ -59,7 +59,11 @@ class WebhookNotifier(BaseNotifier):
                 remedy="give WebhookNotifier a payload",
             )
         try:
-            answer = httpx.post(address, json=payload, headers=headers, timeout=self.timeout)
+            # A proxy of the environment is not for this machine's own address.
+            proxied = not _this_machine(urlsplit(address).hostname or "")
+            answer = httpx.post(
+                address, json=payload, headers=headers, timeout=self.timeout, trust_env=proxied
+            )
         except httpx.HTTPError as error:
             # The error's own text may hold the address.
             raise PlatformError(

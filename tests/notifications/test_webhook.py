@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
 import pytest
@@ -14,45 +12,13 @@ from airflow_mlops.core.errors import PlatformError
 from airflow_mlops.notifications.sending import send
 from airflow_mlops.notifications.webhook import WebhookNotifier
 from tests.notifications.notifiers import LOG, alert
-
-
-class Receiver(HTTPServer):
-    """Keeps what is sent to it. :ivar status: what it answers."""
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
-        self.status = 200
-        self.got: list[tuple[str, str | None, Any]] = []
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}"
-
-
-class _Handler(BaseHTTPRequestHandler):
-    server: Receiver
-
-    def do_POST(self) -> None:
-        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        self.server.got.append((self.path, self.headers.get("Authorization"), body))
-        self.send_response(self.server.status)
-        if self.server.status in (301, 307):
-            self.send_header("Location", f"{self.server.url}/elsewhere")
-        self.end_headers()
-
-    def log_message(self, *args: Any) -> None:
-        """Says nothing."""
+from tests.notifications.receiver import Receiver, receiving
 
 
 @pytest.fixture
 def receiver() -> Iterator[Receiver]:
-    server = Receiver()
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    yield server
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with receiving() as server:
+        yield server
 
 
 @pytest.fixture

@@ -27,6 +27,13 @@ Severity = Literal["info", "warning", "critical"]
 State = Literal["new", "worse", "lasting", "resolved"]
 #: From the least to the most.
 SEVERITIES: tuple[Severity, ...] = ("info", "warning", "critical")
+#: From which duration on it is told in which unit.
+_UNITS = (
+    (timedelta(days=2), timedelta(days=1), "day"),
+    (timedelta(hours=1), timedelta(hours=1), "hour"),
+    (timedelta(minutes=1), timedelta(minutes=1), "minute"),
+    (timedelta.min, timedelta(seconds=1), "second"),
+)
 _LONGEST = 300
 _MOST_LINES = 20
 _MOST_NAMES = 100
@@ -121,10 +128,9 @@ def moment(at: datetime) -> str:
 
 def span(duration: timedelta) -> str:
     """A duration for people: ``36 hours``, ``3.2 days``."""
-    hours = duration.total_seconds() / 3600
-    if hours < 1:
-        return f"{hours * 60:.0f} minutes"
-    return f"{hours:.3g} hours" if hours < 48 else f"{hours / 24:.3g} days"
+    unit, name = next((unit, name) for least, unit, name in _UNITS if duration >= least)
+    number = f"{duration / unit:.3g}"
+    return f"{number} {name}" if number == "1" else f"{number} {name}s"
 
 
 def judged(alert: Alert | None, kind: Kind) -> Found:
