@@ -232,7 +232,7 @@ class _Batches(SharedStreamProducer):
         """Until the next look: the interval, or with notifications until one comes."""
         took = asyncio.get_running_loop().time() - began
         await asyncio.sleep(pause(self._interval, took, self._faults))
-        if self._subscription is None or found is None:
+        if self._subscription is None or not self._subscription.works or found is None:
             return
         # Nobody sends a notification that a folder has settled.
         longest = max(self._interval, self._trigger.settle) if found.pending else SWEEP

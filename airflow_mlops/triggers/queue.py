@@ -66,6 +66,11 @@ class Subscription:
             self.news.set()
         return bool(mine)
 
+    @property
+    def works(self) -> bool:
+        """Whether the queue can be read; else somebody has to look without being told."""
+        return self._reader.works
+
     def held(self) -> frozenset[str]:
         """Ids of the messages that are not done."""
         return frozenset(self._held)
@@ -100,6 +105,8 @@ class QueueReader:
         self._messages: dict[str, _Message] = {}
         self._task: asyncio.Task[None] | None = None
         self._said: set[str] = set()
+        #: Whether the last request was answered.
+        self.works = True
 
     def subscribe(self, bucket: str, root: str, below: str) -> Subscription:
         """Messages about some keys of a bucket, from now on; see :class:`Subscription`."""
@@ -142,14 +149,17 @@ class QueueReader:
         while True:
             try:
                 await self._receive()
-                faults = 0
+                faults, self.works = 0, True
                 continue
             except (BotoCoreError, ClientError) as error:
                 told: MlopsError = explain(error, f"read queue {self._queue}")
             except MlopsError as error:
                 told = error
             faults += 1
+            self.works = False
             self._say(str(told))
+            for one in self._subscriptions:
+                one.news.set()
             await asyncio.sleep(pause(_FAULT_PAUSE, 0.0, faults))
 
     async def _receive(self) -> None:
