@@ -19,6 +19,7 @@ COMMANDS: Final = (
     "labels",
     "monitoring",
     "plan-rollout",
+    "predictions",
     "serve",
     "spec",
     "store",

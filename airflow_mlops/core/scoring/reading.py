@@ -33,6 +33,18 @@ class _Part:
     newer: Sequence[Scored]
 
 
+@dataclass(frozen=True)
+class Current:
+    """The predictions that count.
+
+    :param schema: of all batches.
+    :param batches: the rows and their day, day by day; can be gone through once.
+    """
+
+    schema: pa.Schema
+    batches: Iterator[tuple[date, pa.RecordBatch]]
+
+
 def read_predictions(
     store: Store,
     model: str,
@@ -41,45 +53,38 @@ def read_predictions(
     *,
     version: int | None = None,
 ) -> pa.Table:
-    """As :func:`prediction_batches`, as one table in memory.
-
-    :raises RegistryError: if nothing was ever scored (by this version).
-    """
+    """As :func:`current_predictions`, as one table in memory."""
     import pyarrow as pa
 
-    batches = prediction_batches(store, model, since, until, version=version)
-    first = next(batches)
-    return pa.Table.from_batches([first, *batches])
+    found = current_predictions(store, model, since, until, version=version)
+    return pa.Table.from_batches((batch for _, batch in found.batches), schema=found.schema)
 
 
-def prediction_batches(
+def current_predictions(
     store: Store,
     model: str,
     since: datetime | None = None,
     until: datetime | None = None,
     *,
     version: int | None = None,
-) -> Iterator[pa.RecordBatch]:
+) -> Current:
     """The predictions for rows with ``since <= event time < until``, day by day, each row of the source once.
 
     What counts is the newest scoring by the time of its run, ``_scored_at``, so a backfill of an old period does not
     take the place of what was said later. A row that its newest scoring has set aside is not there. Columns that an
-    entry does not have are null. Memory is that of a batch; there is always one, which may be empty.
+    entry does not have are null. Memory is that of a batch.
 
     :param since, until: a time without a zone is taken as UTC; None is open.
     :param version: only what this version predicted; None for all, the fallback rule too.
     :raises RegistryError: if nothing was ever scored (by this version).
-    :raises KeyMissing, IntegrityError: if a file is gone or changed.
+    :raises KeyMissing, IntegrityError: if a file is gone or changed; the batches do so, too.
     """
-    import pyarrow as pa
-
     window = Window(since, until)
     newest_first = _entries(store, model, version)
     parts = list(_parts(newest_first, window))
     schema = _schema(store, parts or [_Part(newest_first[0], newest_first[0].partitions[0], ())])
-    yield pa.RecordBatch.from_pylist([], schema=schema)
-    for part in parts:
-        yield from _current(store, part, window, schema)
+    rows = ((part.partition.day, batch) for part in parts for batch in _counting(store, part, window, schema))
+    return Current(schema, rows)
 
 
 def _entries(store: Store, model: str, version: int | None) -> list[Scored]:
@@ -148,7 +153,7 @@ def _schema(store: Store, parts: Sequence[_Part]) -> pa.Schema:
     return pa.schema([whole.field(name) for name in (*theirs, *ADDED)])
 
 
-def _current(store: Store, part: _Part, window: Window, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+def _counting(store: Store, part: _Part, window: Window, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
