@@ -189,6 +189,14 @@ SCALING = (
         service="sagemaker",
     ),
 )
+#: Only where field ``s3`` of the connection names a queue. One that is encrypted also needs ``kms:Decrypt`` on its key.
+QUEUE = (
+    Grant(
+        "NewData",
+        ("sqs:ChangeMessageVisibility", "sqs:DeleteMessage", "sqs:GetQueueUrl", "sqs:ReceiveMessage"),
+        ("arn:aws:sqs:<region>:<account>:<queue>",),
+    ),
+)
 #: What volumes, buckets and captures under a key of one's own need.
 KEY = (
     Grant(

@@ -13,7 +13,16 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from airflow_mlops.core.aws.permissions import GRANTS, GUARDRAIL, KEY, NETWORK, SCALING, Grant, Role
+from airflow_mlops.core.aws.permissions import (
+    GRANTS,
+    GUARDRAIL,
+    KEY,
+    NETWORK,
+    QUEUE,
+    SCALING,
+    Grant,
+    Role,
+)
 
 #: Calls whose action has another name: https://docs.aws.amazon.com/AmazonS3/latest/API/API_Operations.html says, for
 #: each of them, which permission it needs.
@@ -105,12 +114,13 @@ def grants_of(
 
 
 def write_documents(folder: Path) -> list[Path]:
-    """Write the policy of each role, with placeholders; return the files."""
+    """Write the policy of each role, and of a queue, with placeholders; return the files."""
     folder.mkdir(parents=True, exist_ok=True)
     files = []
-    for role in GRANTS:
-        path = folder / f"{role}.json"
-        path.write_text(json.dumps(document(grants_of(role)), indent=2) + "\n")
+    policies: dict[str, tuple[Grant, ...]] = {role: grants_of(role) for role in GRANTS}
+    for name, grants in {**policies, "queue": QUEUE}.items():
+        path = folder / f"{name}.json"
+        path.write_text(json.dumps(document(grants), indent=2) + "\n")
         files.append(path)
     return files
 
