@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow_mlops.core.record import utc_now
@@ -76,14 +76,16 @@ class LookAlertOperator(AlertOperator):
     The look is found in the log of looks by its run, so that no result of another task is needed; where the look
     failed, only what serves is told.
 
-    :param health: what the task returned that looked at the champion's health; None without one. (templated)
+    :param health: what the task returned that healed the endpoint; None without one. (templated)
+    :param heal: id of that task.
     """
 
     template_fields = (*AlertOperator.template_fields, "health")
 
-    def __init__(self, *, health: Any = None, **kwargs: Any) -> None:
+    def __init__(self, *, health: Any = None, heal: str = "heal", **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.health = health
+        self.heal = heal
 
     def found(self, work: Work, context: Context) -> Found:
         """By the log of looks, the deployment log and the result of the health task."""
@@ -96,11 +98,25 @@ class LookAlertOperator(AlertOperator):
         link = page_of(context)
         newest = DeploymentLog(work.store, work.spec.name).log.newest()
         found = alerts_of_fallback(work.spec.name, newest, at=utc_now(), link=link)
-        found |= _health(work.spec.name, self.health, link)
+        found |= self._health(work, context, link)
         if mine is None:
             self.progress(f"{work.spec.name}: this run made no look")
             return found
         return found | _look(work, mine, looks, link)
+
+    def _health(self, work: Work, context: Context, link: str | None) -> Found:
+        from airflow_mlops.core.monitoring.alert import Found
+        from airflow_mlops.core.monitoring.alerts_traffic import alerts_of_health, alerts_of_unproved_endpoint
+        from airflow_mlops.core.rollout.healing import Healing
+        from airflow_mlops.core.store.results import recall
+
+        failure = pushed(context, [self.heal], REFUSAL)
+        if failure is not None:
+            return alerts_of_unproved_endpoint(
+                work.spec.name, str(failure["reason"]), at=utc_now(), link=link
+            )
+        ref = self.health.get("ref") if isinstance(self.health, Mapping) else None
+        return alerts_of_health(recall(work.store, ref, Healing), link) if ref else Found()
 
 
 def _look(work: Work, mine: Look, looks: Sequence[Look], link: str | None) -> Found:
@@ -112,26 +128,6 @@ def _look(work: Work, mine: Look, looks: Sequence[Look], link: str | None) -> Fo
     drift = recall(work.store, mine.drift, DriftReport)
     performance = recall(work.store, mine.performance, PerformanceReport) if mine.performance else None
     return alerts_of_look(work.spec, drift, performance, mine.decision, link, at=mine.at, looks=looks)
-
-
-def _health(model: str, result: Any, link: str | None) -> Found:
-    from airflow_mlops.core.monitoring.alert import Found
-    from airflow_mlops.core.monitoring.alerts_traffic import alerts_of_health
-
-    if not isinstance(result, Mapping) or "healthy" not in result:
-        return Found()
-    return alerts_of_health(
-        model,
-        healthy=result["healthy"],
-        champion=result.get("champion"),
-        reason=str(result.get("reason") or ""),
-        error_rate=result.get("error_rate"),
-        requests=result.get("requests"),
-        since=_time(result.get("since")),
-        acted=str(result.get("acted") or ""),
-        at=utc_now(),
-        link=link,
-    )
 
 
 class ReleaseAlertOperator(AlertOperator):
@@ -211,11 +207,3 @@ def page_of(context: Context) -> str | None:
     """The page of this run in the Airflow UI."""
     address = getattr(context["ti"], "log_url", None)
     return str(address).split("/tasks/", 1)[0] if address else None
-
-
-def _time(value: Any) -> datetime | None:
-    """A time as it came through XCom. A wrong one is none: an alert must not be lost for it."""
-    try:
-        return datetime.fromisoformat(str(value)) if value else None
-    except ValueError:
-        return None

@@ -87,9 +87,7 @@ def test_a_deadline_that_has_passed_is_told_once(place: Path) -> None:
     for _ in range(2):
         said = asyncio.run(tell_of_late_release(**arguments(), context=context()))
     assert said == "orders: late release quiet"
-    assert [one["text"] for one in SlackNotifier.sent] == [
-        "WARNING: orders: a release has not ended in 1 hour"
-    ]
+    assert [one["text"] for one in SlackNotifier.sent] == ["WARNING: orders: a release has not ended in 1 h"]
     ((_, entry),) = alert_log(open_store(str(place)), "orders").entries()
     assert entry.run == "orders.release/manual__2026-11-01T08:00:00+00:00"
     assert entry.alert.since == datetime(2026, 11, 1, 8, tzinfo=timezone.utc)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import timedelta
 from typing import Any, ClassVar
 
 import pytest
@@ -14,6 +13,7 @@ from airflow_mlops.core.monitoring.alert_log import alert_log
 from airflow_mlops.core.monitoring.look import Look, monitoring_log
 from airflow_mlops.core.record import utc_now
 from airflow_mlops.core.registry.deployments import DeploymentLog
+from airflow_mlops.core.rollout.healing import Healing
 from airflow_mlops.core.store import Store
 from airflow_mlops.core.store.results import keep
 from airflow_mlops.operators.alerting import (
@@ -142,28 +142,29 @@ def test_a_failed_look_still_tells_what_serves(store: Store, run: Run) -> None:
     assert tell(Run("r2"))["resolved"] == ["fallback"]
 
 
-@pytest.mark.parametrize("health", [None, "None", {}, {"healthy": None, "champion": 1}])
+@pytest.mark.parametrize("health", [None, "None", {}])
 def test_health_that_nobody_knows(store: Store, run: Run, health: Any) -> None:
     assert tell(run, health=health)["sent"] == []
 
 
+def healing(store: Store, **fields: Any) -> dict[str, str]:
+    base: dict[str, Any] = {"champion": 1, "mode": "champion", "entry": 1, "healthy": True, "reason": "fine"}
+    found = Healing(model=world.MODEL, run="r1", at=utc_now(), **{**base, **fields})
+    return {"ref": keep(store, found)}
+
+
 def test_an_unhealthy_champion_is_told(store: Store, run: Run) -> None:
-    since = utc_now() - timedelta(minutes=9)
-    health = {
-        "healthy": False,
-        "champion": 1,
-        "error_rate": 0.7,
-        "requests": 80,
-        "reason": "timeouts",
-        "since": since.isoformat(),
-    }
-    assert tell(run, health=health)["sent"] == ["unhealthy"]
-    ((_, entry),) = alert_log(store, world.MODEL).entries()
-    assert entry.alert.since == since
-    assert "70% of 80 requests failed" in entry.alert.how_bad
-    wrong = {**health, "champion": 2, "since": "yesterday"}
-    assert tell(Run("r2"), health=wrong)["sent"] == ["unhealthy"]
-    assert tell(Run("r3"), health={**health, "healthy": True})["resolved"] == ["unhealthy"]
+    sick = healing(store, sick=2, switched=True, reason="version 2 failed 70 of 80 requests")
+    assert tell(run, health=sick)["sent"] == ["unhealthy"]
+    assert Phone.said == ["CRITICAL: orders: version 2 is unhealthy, version 1 answers instead"]
+    assert tell(Run("r2"), health=healing(store, healthy=None))["resolved"] == []
+    assert tell(Run("r3"), health=healing(store))["resolved"] == ["unhealthy"]
+
+
+def test_an_endpoint_that_could_not_be_healed_is_told(store: Store, run: Run) -> None:
+    run.xcoms["heal", REFUSAL] = {"task": "heal", "reason": "it serves version 1"}
+    assert tell(run, health=None)["sent"] == ["unhealthy"]
+    assert Phone.said == ["CRITICAL: orders: the endpoint does not follow the deployment log"]
 
 
 def test_a_blocked_release_is_told_and_a_promotion_resolves_it(store: Store, run: Run) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import BeforeValidator
@@ -27,13 +27,6 @@ Severity = Literal["info", "warning", "critical"]
 State = Literal["new", "worse", "lasting", "resolved"]
 #: From the least to the most.
 SEVERITIES: tuple[Severity, ...] = ("info", "warning", "critical")
-#: From which duration on it is told in which unit.
-_UNITS = (
-    (timedelta(days=2), timedelta(days=1), "day"),
-    (timedelta(hours=1), timedelta(hours=1), "hour"),
-    (timedelta(minutes=1), timedelta(minutes=1), "minute"),
-    (timedelta.min, timedelta(seconds=1), "second"),
-)
 _LONGEST = 300
 _MOST_LINES = 20
 _MOST_NAMES = 100
@@ -124,13 +117,6 @@ class Found(NamedTuple):
 def moment(at: datetime) -> str:
     """A time for people, to the minute: ``2026-11-01 10:00 UTC``."""
     return f"{at:%Y-%m-%d %H:%M} {at.tzname() or ''}".rstrip()
-
-
-def span(duration: timedelta) -> str:
-    """A duration for people: ``36 hours``, ``3.2 days``."""
-    unit, name = next((unit, name) for least, unit, name in _UNITS if duration >= least)
-    number = f"{duration / unit:.3g}"
-    return f"{number} {name}" if number == "1" else f"{number} {name}s"
 
 
 def judged(alert: Alert | None, kind: Kind) -> Found:

@@ -10,7 +10,8 @@ from airflow_mlops.core.monitoring.alert_cost import what_it_costs
 from airflow_mlops.core.monitoring.alert_since import since_when
 from airflow_mlops.core.monitoring.look import Look, RetrainDecision
 from airflow_mlops.core.monitoring.performance_report import PerformanceReport
-from airflow_mlops.core.monitoring.report import ColumnDrift, DriftReport
+from airflow_mlops.core.monitoring.report import DriftReport
+from airflow_mlops.core.monitoring.wording import findings
 from airflow_mlops.spec import ModelSpec
 
 #: So many columns are told one by one.
@@ -63,14 +64,8 @@ def _weight(report: DriftReport) -> str:
 
 def _columns(report: DriftReport) -> tuple[str, ...]:
     """The drifted columns, reference -> current in words, the most important first."""
-    told = [_column(one) for one in report.findings[:_TOLD]]
-    rest = [one.column for one in report.findings[_TOLD:]]
-    return (*told, f"and {len(rest)} more: {', '.join(rest)}") if rest else tuple(told)
-
-
-def _column(found: ColumnDrift) -> str:
-    weight = f" ({found.importance:.0%} of the importance)" if found.importance else ""
-    return f"{found.said}{weight}"
+    told, rest = findings(report)[:_TOLD], report.drifted[_TOLD:]
+    return (*told, f"and {len(rest)} more: {', '.join(rest)}") if rest else told
 
 
 def _together(report: DriftReport) -> tuple[str, ...]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from airflow_mlops.core.monitoring.alert import Alert, Found, judged, moment, span
+from airflow_mlops.core.monitoring.alert import Alert, Found, judged, moment
 from airflow_mlops.core.monitoring.performance_report import InputFreshness, PerformanceReport
+from airflow_mlops.core.monitoring.spans import in_words
 from airflow_mlops.spec import ModelSpec
 
 #: So many periods or inputs are told one by one.
@@ -26,7 +27,7 @@ def missing_labels_alert(spec: ModelSpec, report: PerformanceReport) -> Found:
         kind="missing labels",
         severity="warning",
         title=f"{spec.name}: labels are missing",
-        how_bad=f"{report.overdue:,} answers have had no label for longer than {span(delay)}.",
+        how_bad=f"{report.overdue:,} answers have had no label for longer than {in_words(delay)}.",
         since=lacking[0].since if lacking else None,
         details=(
             *(
@@ -58,7 +59,7 @@ def stale_data_alert(spec: ModelSpec, report: PerformanceReport) -> Found:
         kind="stale data",
         severity="warning",
         title=f"{spec.name}: no new data in {', '.join(names[:_TOLD])}",
-        how_bad=f"{len(stale)} of {len(report.inputs)} inputs are older than {span(limit)}.",
+        how_bad=f"{len(stale)} of {len(report.inputs)} inputs are older than {in_words(limit)}.",
         since=min(times) + limit if times else None,
         details=tuple(_input(one, report.until) for one in stale),
         next_step=f"Next: look at what writes {stale[0].place}. A release by {spec.name}.release would learn from old "
@@ -73,4 +74,4 @@ def stale_data_alert(spec: ModelSpec, report: PerformanceReport) -> Found:
 def _input(one: InputFreshness, until: datetime) -> str:
     if one.newest is None:
         return f"{one.name} ({one.place}): nothing is there"
-    return f"{one.name} ({one.place}): newest {moment(one.newest)}, {span(until - one.newest)} old"
+    return f"{one.name} ({one.place}): newest {moment(one.newest)}, {in_words(until - one.newest)} old"

@@ -40,15 +40,17 @@ def due(
     Of each kind one alert is open at most: another cause (a new champion drifts, too) replaces the one before. An alert
     of the same cause is due again when it is more severe or about something that nobody was told of, and when
     ``repeat`` has passed. When its kind was judged and it isn't found any more, one message says that it is resolved.
+    What nobody could be told, and what this task does not judge or happened once, is due again.
 
     Idempotent by run: what ``entries`` hold of this run as delivered is not due again. A task that dies between sending
     and writing sends again: people are told at least once.
 
     :param entries: the log, oldest first.
     """
-    told = [entry for entry in entries if entry.delivered]
+    log = list(entries)
+    told = [entry for entry in log if entry.delivered]
     here = {(entry.alert.kind, entry.alert.cause) for entry in told if entry.run == run}
-    messages = []
+    messages = _lost(log, found)
     for alert in found.alerts:
         state = (
             None if (alert.kind, alert.cause) in here else _state(_episode(told, alert), alert, now, repeat)
@@ -61,6 +63,19 @@ def due(
         if open_:
             messages.append(_resolution(open_, now))
     return tuple(sorted(messages, key=lambda one: -SEVERITIES.index(one.severity)))
+
+
+def _lost(log: Sequence[AlertEntry], found: Found) -> list[Alert]:
+    """Messages that could not be sent when they were due, and that this task will not find again by itself."""
+    newest = {(entry.alert.kind, entry.alert.cause): entry for entry in log}
+    present = {(alert.kind, alert.cause) for alert in found.alerts}
+    return [
+        entry.alert
+        for key, entry in newest.items()
+        if not entry.delivered
+        and key not in present
+        and (not entry.alert.lasts or entry.alert.kind not in found.judged)
+    ]
 
 
 def record(log: Log[AlertEntry], alert: Alert, *, run: str, delivered: bool, now: datetime) -> None:

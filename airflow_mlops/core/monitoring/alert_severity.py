@@ -3,8 +3,8 @@
 ============== ======== =================================================================================
 kind           severity when
 ============== ======== =================================================================================
-drift          warning  the drifted columns carry at least ``monitoring.retrain.drift_share`` of the importance, or
-                        no column shows the change alone
+drift          warning  the drifted columns carry at least ``monitoring.retrain.drift_share`` of the importance, one
+                        of them ``monitoring.retrain.important``, or no column shows the change alone
                info     less than that
 decay          critical a performance gate fails on labels
                warning  it fails on an estimate
@@ -13,7 +13,7 @@ release        warning  the champion before keeps serving
 rollback       critical it failed
                warning  the model went back
 fallback       critical the rule answers instead of a model
-unhealthy      critical the champion fails its requests
+unhealthy      critical the champion fails its requests, or the endpoint does not follow the deployment log
 missing labels warning  always
 stale data     warning  always
 late release   warning  always: the champion keeps serving
@@ -34,8 +34,10 @@ from airflow_mlops.spec import ModelSpec
 
 def of_drift(spec: ModelSpec, report: DriftReport) -> Severity:
     """Of live traffic that has changed."""
+    retrain = spec.monitoring.retrain
+    important = any(one.importance >= retrain.important for one in report.findings)
     only_together = not report.drifted
-    return "warning" if only_together or report.share >= spec.monitoring.retrain.drift_share else "info"
+    return "warning" if only_together or important or report.share >= retrain.drift_share else "info"
 
 
 def of_decay(judged_on: str | None) -> Severity:

@@ -7,8 +7,10 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from airflow_mlops.core.monitoring import alert_severity
-from airflow_mlops.core.monitoring.alert import Alert, Found, Kind, span
+from airflow_mlops.core.monitoring.alert import Alert, Found, Kind
+from airflow_mlops.core.monitoring.spans import in_words
 from airflow_mlops.core.registry.deployments import Deployment
+from airflow_mlops.core.rollout.healing import Healing
 
 
 def alerts_of_release(
@@ -81,7 +83,7 @@ def _release_details(told: Mapping[str, Any], unproved: str | None) -> tuple[str
 
 def _after_release(model: str, told: Mapping[str, Any], unproved: str | None) -> str:
     if unproved:
-        return f"Next: look at the endpoint, then trigger {model}.monitor: its task reconcile proves what serves."
+        return f"Next: look at the endpoint, then trigger {model}.monitor: its task heal proves what serves."
     where = f"the log of task {told['task']}" if told.get("task") else "the run's failed task"
     return f"Next: read {where}, mend the cause, and trigger {model}.release again."
 
@@ -154,48 +156,46 @@ def alerts_of_fallback(
     return Found((alert,), judged)
 
 
-def alerts_of_health(
-    model: str,
-    *,
-    healthy: bool | None,
-    champion: int | None,
-    reason: str,
-    at: datetime,
-    error_rate: float | None = None,
-    requests: int | None = None,
-    since: datetime | None = None,
-    acted: str = "",
-    link: str | None = None,
-) -> Found:
-    """Whether the champion answers its requests.
-
-    :param healthy: None where too few requests say anything.
-    :param reason: how that is known.
-    :param error_rate: share of failed requests among ``requests``.
-    :param acted: what was done about it, in words; empty when nothing was.
-    """
-    if healthy is None:
-        return Found()
+def alerts_of_health(found: Healing, link: str | None = None) -> Found:
+    """That a champion was unhealthy, and what was done about it; over once a healthy one answers."""
     judged: frozenset[Kind] = frozenset({"unhealthy"})
-    if healthy:
-        return Found(judged=judged)
-    share = "" if error_rate is None else f"{error_rate:.0%} of {requests or 0:,} requests failed: "
+    if found.sick is None:
+        return Found(judged=judged) if found.healthy else Found()
+    now = f"version {found.champion} answers" if found.champion else "the fallback rule answers"
+    alert = Alert(
+        model=found.model,
+        kind="unhealthy",
+        severity="critical",
+        title=f"{found.model}: version {found.sick} is unhealthy"
+        + (f", {now} instead" if found.switched else ", and nothing can take over"),
+        how_bad=found.reason,
+        since=found.at,
+        details=tuple(f"Tried version {one.version}: {one.reason}" for one in found.tried),
+        link=link,
+        next_step=f"Next: find out what is wrong with version {found.sick}; {found.model}.release makes its successor."
+        if found.switched
+        else f"Next: trigger {found.model}.rollback, or give the spec a serving.fallback.",
+        cause=f"version {found.sick}",
+        at=found.at,
+    )
+    return Found((alert,), judged)
+
+
+def alerts_of_unproved_endpoint(model: str, reason: str, *, at: datetime, link: str | None = None) -> Found:
+    """That the endpoint does not follow the deployment log, so that nobody knows what serves."""
     alert = Alert(
         model=model,
         kind="unhealthy",
         severity="critical",
-        title=f"{model}: version {champion} is unhealthy",
-        how_bad=f"{share}{reason}",
-        since=since or at,
-        details=(acted,) if acted else (),
+        title=f"{model}: the endpoint does not follow the deployment log",
+        how_bad=reason,
+        since=at,
         link=link,
-        next_step="Next: read the endpoint's log; what serves now stands in the deployment log."
-        if acted
-        else f"Next: read the endpoint's log, or trigger {model}.rollback.",
-        cause=f"version {champion}",
+        next_step=f"Next: look at the endpoint's own log, then trigger {model}.monitor again.",
+        cause="endpoint",
         at=at,
     )
-    return Found((alert,), judged)
+    return Found((alert,), frozenset({"unhealthy"}))
 
 
 def alert_of_late_release(
@@ -211,7 +211,7 @@ def alert_of_late_release(
         model=model,
         kind="late release",
         severity="warning",
-        title=f"{model}: a release has not ended in {span(limit)}",
+        title=f"{model}: a release has not ended in {in_words(limit)}",
         how_bad="The champion keeps serving; its successor, and every release behind this one, waits.",
         since=began,
         details=(f"Run {run}",),

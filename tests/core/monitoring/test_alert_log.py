@@ -128,6 +128,23 @@ def test_what_nobody_could_be_told_is_due_again() -> None:
     assert people.look(4) == []
 
 
+def test_what_happened_once_is_not_lost_when_nobody_could_be_told() -> None:
+    people = People()
+    asked = alert(kind="retraining", severity="info", lasts=False, cause="look 1")
+    late = alert(kind="late release", cause="r1")
+    people.look(0, asked, late, judged=("retraining",), delivered=False)
+    told = people.look(6, alert(), judged=("retraining", "drift"))
+    assert told == ["late release new", "drift new", "retraining new"]
+    assert people.look(7, alert(), judged=("retraining", "drift")) == []
+    assert people.look(8, judged=("late release",)) == ["late release resolved"]
+
+
+def test_what_was_over_before_anybody_was_told_is_not_told() -> None:
+    people = People()
+    people.look(0, alert(), delivered=False)
+    assert people.look(1) == []
+
+
 def test_a_retry_sends_only_what_it_had_not_written_down(tmp_path: Path) -> None:
     log = alert_log(open_store(str(tmp_path)), "orders")
     both = Found((alert(), alert(kind="decay")), frozenset({"drift", "decay"}))

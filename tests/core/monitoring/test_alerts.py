@@ -58,8 +58,8 @@ def test_all_drifted_columns_are_one_alert_the_most_important_first() -> None:
     assert alert.title == "orders: 32 of 33 columns drifted: amount, country and 30 more"
     assert alert.how_bad.startswith("The drifted columns carry 70% of what moves the model's answers.")
     assert alert.details[:2] == (
-        "amount: mean 3 -> 6 (60% of the importance)",
-        "country: new values FR 3 % (10% of the importance)",
+        "amount: mean 3 -> 6 (moved by 0.40, 60% of the importance)",
+        "country: new values FR 3 % (moved by 0.40, 10% of the importance)",
     )
     assert alert.details[5].startswith("and 27 more: c11, c12")
     assert alert.about[:2] == ("amount", "country")
@@ -70,7 +70,8 @@ def test_all_drifted_columns_are_one_alert_the_most_important_first() -> None:
 
 
 def test_little_importance_is_only_good_to_know() -> None:
-    assert only(found(drift(column("amount", importance=0.1)))).severity == "info"
+    assert only(found(drift(column("amount", importance=0.05)))).severity == "info"
+    assert only(found(drift(column("amount", importance=0.25)))).severity == "warning"
 
 
 def test_what_no_column_shows_alone() -> None:
@@ -182,7 +183,7 @@ def test_labels_that_are_overdue() -> None:
     measured = performance(late, fresh, as_of=START + 2 * DAY, overdue=400, unknown=7)
     alert = only(found(drift(), measured, of=asked))
     assert (alert.kind, alert.severity, alert.since) == ("missing labels", "warning", START)
-    assert alert.how_bad == "400 answers have had no label for longer than 24 hours."
+    assert alert.how_bad == "400 answers have had no label for longer than 1 d."
     assert "600 of 1,000 rows have labels" in alert.details[0]
     assert "7 labels name answers that nobody captured" in alert.details
     assert "missing labels" in found(drift(), performance(period()), of=asked).judged
@@ -199,9 +200,9 @@ def test_stale_inputs_are_one_alert() -> None:
     alert = only(found(drift(), performance(period(), inputs=inputs), of=asked))
     assert (alert.kind, alert.about) == ("stale data", ("orders", "weather"))
     assert alert.title == "orders: no new data in orders, weather"
-    assert alert.how_bad == "2 of 3 inputs are older than 36 hours."
+    assert alert.how_bad == "2 of 3 inputs are older than 1.5 d."
     assert alert.since == START - 2 * DAY + timedelta(hours=36)
-    assert alert.details[0] == "orders (orders/*.parquet): newest 2026-10-30 00:00 UTC, 3 days old"
+    assert alert.details[0] == "orders (orders/*.parquet): newest 2026-10-30 00:00 UTC, 3 d old"
     assert alert.details[1] == "weather (weather/*.csv): nothing is there"
     told = found(drift(), performance(period(), inputs=inputs[2:]), of=asked)
     assert ("stale data" in told.judged, told.alerts) == (True, ())

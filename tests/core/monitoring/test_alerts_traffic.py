@@ -14,8 +14,11 @@ from airflow_mlops.core.monitoring.alerts_traffic import (
     alerts_of_health,
     alerts_of_release,
     alerts_of_rollback,
+    alerts_of_unproved_endpoint,
 )
 from airflow_mlops.core.registry.deployments import Deployment
+from airflow_mlops.core.rollout.healing import Healing
+from airflow_mlops.core.serving.trial import Trial
 from tests.core.monitoring.looked import START
 
 RUN = "orders.release/r1"
@@ -133,19 +136,39 @@ def test_the_fallback_rule_is_told_by_the_deployment_log() -> None:
     assert alerts_of_fallback("orders", None, at=START) == over
 
 
-def health(healthy: bool | None, **fields: Any) -> Found:
-    return alerts_of_health("orders", healthy=healthy, champion=3, reason="timeouts", at=START, **fields)
+def health(**fields: Any) -> Found:
+    base: dict[str, Any] = {
+        "champion": 3,
+        "mode": "champion",
+        "entry": 5,
+        "healthy": True,
+        "reason": "all is well",
+    }
+    return alerts_of_health(Healing(model="orders", run="r1", at=START, **{**base, **fields}))
 
 
 def test_an_unhealthy_champion() -> None:
-    alert = only(health(False, error_rate=0.62, requests=1200))
-    assert (alert.kind, alert.severity) == ("unhealthy", "critical")
-    assert alert.how_bad == "62% of 1,200 requests failed: timeouts"
-    assert "trigger orders.rollback" in alert.next_step
-    acted = only(health(False, acted="version 2 answers now"))
-    assert acted.details == ("version 2 answers now",)
-    assert health(True) == Found((), frozenset({"unhealthy"}))
-    assert health(None) == Found()
+    tried = Trial(version=2, asked=100, failed=0, healthy=True, reason="answers 100 of 100")
+    why = "version 3 failed 60 of 80 requests"
+    alert = only(health(healthy=None, champion=2, sick=3, switched=True, reason=why, tried=(tried,)))
+    assert (alert.kind, alert.severity, alert.cause) == ("unhealthy", "critical", "version 3")
+    assert alert.title == "orders: version 3 is unhealthy, version 2 answers instead"
+    assert alert.how_bad == why
+    assert alert.details == ("Tried version 2: answers 100 of 100",)
+    rule = only(health(healthy=False, champion=None, mode="fallback", sick=3, switched=True))
+    assert rule.title.endswith("the fallback rule answers instead")
+    stuck = only(health(healthy=False, sick=3))
+    assert stuck.title.endswith("and nothing can take over")
+    assert "trigger orders.rollback" in stuck.next_step
+    assert health() == Found((), frozenset({"unhealthy"}))
+    assert health(healthy=None) == Found()
+    assert health(healthy=False, champion=None, mode="fallback") == Found()
+
+
+def test_an_endpoint_that_does_not_follow() -> None:
+    alert = only(alerts_of_unproved_endpoint("orders", "it serves version 1", at=START))
+    assert (alert.kind, alert.severity, alert.how_bad) == ("unhealthy", "critical", "it serves version 1")
+    assert "trigger orders.monitor" in alert.next_step
 
 
 def test_a_late_release() -> None:
@@ -153,6 +176,6 @@ def test_a_late_release() -> None:
         "orders", run=RUN, began=START, limit=timedelta(days=2), at=START + timedelta(days=2)
     )
     alert = only(told)
-    assert alert.title == "orders: a release has not ended in 2 days"
+    assert alert.title == "orders: a release has not ended in 2 d"
     assert (alert.since, alert.cause, alert.lasts) == (START, RUN, True)
     assert "orders.rollout with action=abort" in alert.next_step
