@@ -45,22 +45,25 @@ def champion_health(
     :param since: when the champion got its place, or the window began.
     :raises EndpointError: if the endpoint can't be asked.
     """
-    answered = failed = by_rule = 0
+    answered = failed = 0
+    failures, saved = set[str](), set[str]()
     for record in endpoint.captures(since):
         if not since <= record.at < until:
             continue
-        if record.role == "fallback":
-            by_rule += record.chosen == "failover"
+        if record.role == "fallback" and record.chosen == "failover":
+            saved.add(record.inference_id)
         elif record.role == "champion" and record.variant == f"v{champion}":
             answered += record.status == 200
             failed += record.status != 200
+            if record.status != 200:
+                failures.add(record.inference_id)
+    requests = answered + failed
     if isinstance(endpoint, Counts):
         requests, errors = endpoint.counts(champion, since, until)
-        # Captures may be a sample: what the rule answered is scaled to all requests that got an answer.
+        # Captures may be a sample: what the rule answered instead is scaled to all requests that got an answer.
+        by_rule = len(failures & saved)
         share = by_rule / (answered + by_rule) if by_rule else 0.0
         failed = errors + round(share * (requests - errors))
-    else:
-        requests = answered + failed
     return _judged(health, champion, since, until, requests, failed)
 
 

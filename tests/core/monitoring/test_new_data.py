@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from airflow_mlops.core.data.footers import row_groups
+from airflow_mlops.core.data.row_groups import row_groups
 from airflow_mlops.core.data.snapshot import snapshot
 from airflow_mlops.core.data.source import DataRoot, FolderRoot, open_data_root
 from airflow_mlops.core.data.version import DatasetRef

@@ -168,9 +168,13 @@ class SageMakerEndpoint:
         }
 
     def counts(self, version: int, since: datetime, until: datetime) -> tuple[int, int]:
-        """See :meth:`Counts.counts`: in the whole minutes between, as far as CloudWatch has counted them."""
+        """See :meth:`Counts.counts`: in the whole minutes between, as far as CloudWatch has counted them.
+
+        A change takes minutes; what came before ``version`` was proved to answer counts for none.
+        """
         name = LIVE if self._guardrail else variant_of(version)
-        first = minute_of(since + MINUTE - timedelta(microseconds=1))
+        proved = self._history.champion_since(version)
+        first = minute_of(max(since, proved or since) + MINUTE - timedelta(microseconds=1))
         found = self.metrics().several(("invocations", "errors"), [name], first, until)
         requests, errors = (
             round(sum(value for _, value in found[metric].get(name, ())))

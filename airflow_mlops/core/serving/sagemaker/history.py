@@ -76,6 +76,15 @@ class History:
         before = (proof.desired.champion for proof in reversed(self.proofs()))
         return next((one for one in before if one is not None and one != champion), None)
 
+    def champion_since(self, version: int) -> datetime | None:
+        """Since when ``version`` has answered as champion without a break, by the proofs; None if it does not."""
+        since = None
+        for proof in reversed(self.proofs()):
+            if proof.desired.mode == "fallback" or proof.desired.champion != version:
+                break
+            since = proof.at
+        return since
+
     def serving(self, at: datetime, variant: str | None = None) -> Desired | None:
         """What was served at a moment, by the proofs that were read by now.
 
