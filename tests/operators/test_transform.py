@@ -10,13 +10,12 @@ from typing import Any
 import pytest
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, TaskDeferred
 
-from airflow_mlops.core.aws import async_clients, patience
 from airflow_mlops.core.registry.deployments import DeploymentLog
 from airflow_mlops.core.serving.transform_rows import read_predictions
 from airflow_mlops.operators.transform import BatchTransformOperator
 from airflow_mlops.testing.sagemaker import Fault
 from airflow_mlops.triggers.transform import TransformTrigger
-from tests.core.serving.transform_world import SETTINGS, Batch, batches
+from tests.core.serving.transform_world import Batch, batches, connect
 from tests.operators.world import Run
 
 pytestmark = pytest.mark.s3
@@ -35,24 +34,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Batch]:
 @pytest.fixture
 def batch(world: Batch, monkeypatch: pytest.MonkeyPatch) -> Batch:
     """Connections to the world, and triggers that look often."""
-    monkeypatch.setattr(patience, "FIRST", 0.05)
-    monkeypatch.setattr(patience, "LONGEST", 0.1)
-    monkeypatch.setattr(async_clients, "LINGER", 0.3)
-    server, aws = world.world.server, world.world.aws
-    mlops = {
-        "store": world.store.uri,
-        "endpoint": "sagemaker",
-        "aws_conn_id": "aws_sim",
-        "sagemaker": SETTINGS.model_dump(mode="json", exclude_defaults=True),
-    }
-    extra = {
-        "region_name": aws.region,
-        "endpoint_url": world.world.sagemaker.url,
-        "service_config": {"s3": {"endpoint_url": server.endpoint}},
-    }
-    keys = {"login": server.access_key, "password": server.secret_key}
-    monkeypatch.setenv("AIRFLOW_CONN_MLOPS_SIM", json.dumps({"conn_type": "mlops", "extra": mlops}))
-    monkeypatch.setenv("AIRFLOW_CONN_AWS_SIM", json.dumps({"conn_type": "aws", **keys, "extra": extra}))
+    connect(world, monkeypatch)
     return world
 
 

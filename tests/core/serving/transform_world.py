@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
+import pytest
 
+from airflow_mlops.core.aws import async_clients, patience
 from airflow_mlops.core.aws.settings import SageMaker
 from airflow_mlops.core.data.reading import read_batches
 from airflow_mlops.core.data.version import DatasetRef, DatasetVersion
@@ -70,6 +73,32 @@ def batches(folder: Path) -> Iterator[Batch]:
         spec = orders.spec_of(serving={"max_rows": 500})
         dataset = orders.make_version(store, folder / "data", orders.World().frame(), spec)
         yield Batch(world, store, spec, dataset, registered(store, spec, dataset))
+
+
+def connect(batch: Batch, monkeypatch: pytest.MonkeyPatch, **extra: str) -> None:
+    """Airflow's connections to the world, ``mlops_sim`` and ``aws_sim``, and triggers that look often.
+
+    :param extra: further fields of ``mlops_sim``.
+    """
+    monkeypatch.setattr(patience, "FIRST", 0.05)
+    monkeypatch.setattr(patience, "LONGEST", 0.1)
+    monkeypatch.setattr(async_clients, "LINGER", 0.3)
+    server, aws = batch.world.server, batch.world.aws
+    mlops = {
+        "store": batch.store.uri,
+        "endpoint": "sagemaker",
+        "aws_conn_id": "aws_sim",
+        "sagemaker": SETTINGS.model_dump(mode="json", exclude_defaults=True),
+        **extra,
+    }
+    there = {
+        "region_name": aws.region,
+        "endpoint_url": batch.world.sagemaker.url,
+        "service_config": {"s3": {"endpoint_url": server.endpoint}},
+    }
+    keys = {"login": server.access_key, "password": server.secret_key}
+    monkeypatch.setenv("AIRFLOW_CONN_MLOPS_SIM", json.dumps({"conn_type": "mlops", "extra": mlops}))
+    monkeypatch.setenv("AIRFLOW_CONN_AWS_SIM", json.dumps({"conn_type": "aws", **keys, "extra": there}))
 
 
 def registered(store: Store, spec: ModelSpec, dataset: DatasetVersion) -> ModelVersion:
