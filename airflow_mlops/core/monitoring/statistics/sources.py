@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from airflow_mlops.core.data.event_time import Window
-from airflow_mlops.core.data.reading import local_parquet
+from airflow_mlops.core.data.event_time import Window, to_utc
+from airflow_mlops.core.data.reading import as_parquet, local_files, schema_of
 from airflow_mlops.core.data.version import DatasetVersion
 from airflow_mlops.core.monitoring.columns import Watched
 from airflow_mlops.core.monitoring.sample import Sample
@@ -63,13 +63,14 @@ def samples_of_version(
 ) -> Samples:
     """Samples of a dataset version's columns, of all its rows, from its files column by column.
 
-    Each file is fetched and its hash checked once. Files other than Parquet are written as Parquet into the cache once.
+    Each file is fetched and its hash checked once. Of files that are no Parquet a copy as Parquet is made once, in the
+    cache.
 
     :param version: as :func:`~airflow_mlops.core.data.reading.load_version` returns it.
     :raises KeyMissing, IntegrityError: if pinned bytes are gone or changed, naming the file.
     """
-    paths = local_parquet(store, version)
-    there = {column.name for column in version.columns}
+    there = {column.name for column in version.columns} & {column.name for column in columns}
+    paths = _parquet(store, version, there | {version.event_time})
     window = Window(version.since, version.until)
     rows = _Rows(paths, version.event_time, window)
     at_a_time = max(1, _CELLS // max(1, version.rows))
@@ -80,6 +81,26 @@ def samples_of_version(
         collectors = rows.collect(known)
         for column in some:
             yield column, collectors.pop(column.name).sample() if column.name in there else None
+
+
+def _parquet(store: Store, version: DatasetVersion, needed: set[str]) -> tuple[Path, ...]:
+    """The version's files as Parquet; a table's file that lacks a newer column, as a copy that has it.
+
+    Types may differ from those of the version: a whole number and a float give the same sample.
+    """
+    import pyarrow.parquet as pq
+
+    files = local_files(store, version)
+    as_they_are = [
+        file.is_plain_parquet and needed.issubset(pq.read_schema(file.path).names) for file in files
+    ]
+    if all(as_they_are):
+        return tuple(file.path for file in files)
+    schema = schema_of(version, files)
+    return tuple(
+        file.path if as_it_is else as_parquet(file, schema, version.event_time)
+        for file, as_it_is in zip(files, as_they_are, strict=True)
+    )
 
 
 class _Rows:
@@ -110,8 +131,9 @@ class _Rows:
 
         if self._window == Window():  # no version has a row without a time
             return None
-        masks = [self._window.mask(batch.column(0)) for batch in _batches(path, [self._event_time])]
-        found = np.concatenate([mask.to_numpy(zero_copy_only=False) for mask in masks] or [np.empty(0, bool)])
+        times = (to_utc(batch.column(0)) for batch in _batches(path, [self._event_time]))
+        masks = [self._window.mask(some).to_numpy(zero_copy_only=False) for some in times]
+        found = np.concatenate([np.empty(0, dtype=bool), *masks])
         return None if found.all() else found
 
 
@@ -122,7 +144,8 @@ def _batches(path: Path, names: list[str]) -> Iterator[pa.RecordBatch]:
 
     schema = pq.read_schema(path)
     text = [name for name in names if types.is_string(schema.field(name).type)]
-    with pq.ParquetFile(path, read_dictionary=text) as parquet:
+    # Spark's old 96 bit times reach further than nanoseconds do
+    with pq.ParquetFile(path, read_dictionary=text, coerce_int96_timestamp_unit="us") as parquet:
         yield from parquet.iter_batches(_BATCH, columns=names, use_threads=False)
 
 

@@ -16,7 +16,7 @@ from airflow_mlops.core.data.source import FolderRoot
 from airflow_mlops.core.data.version import DatasetVersion
 from airflow_mlops.core.errors import IntegrityError
 from airflow_mlops.core.monitoring.columns import Watched, watch
-from airflow_mlops.core.monitoring.sample import Sample
+from airflow_mlops.core.monitoring.sample import Categories, Sample
 from airflow_mlops.core.monitoring.statistics import (
     samples_of_batches,
     samples_of_frame,
@@ -86,6 +86,21 @@ def test_a_version_of_csv_files(store: Store, tmp_path: Path) -> None:
     columns = _columns(version)
     expected = _named(samples_of_frame(read_frame(store, version), columns))
     assert _all_same(_named(samples_of_version(store, version, columns)), expected)
+
+
+def test_a_column_that_a_table_got_later_is_missing_before(store: Store, tmp_path: Path) -> None:
+    deltalake = pytest.importorskip("deltalake")
+    (tmp_path / "data").mkdir()
+    flights = sample(20).drop(columns="month")
+    for rows in (flights[:50], flights[50:90].assign(gate="B7")):
+        table = pa.Table.from_pandas(rows, preserve_index=False)
+        deltalake.write_deltalake(tmp_path / "data" / "flights", table, mode="append", schema_mode="merge")
+    data = {"delta": "flights", "event_time": "time_hour", "label": "late"}
+    version = snapshot(store, FolderRoot(tmp_path / "data"), spec(data=data))
+    columns = _columns(version)
+    found = _named(samples_of_version(store, version, columns))
+    assert _all_same(found, _named(samples_of_frame(read_frame(store, version), columns)))
+    assert found["gate"] == Categories({"B7": 40}, 50)
 
 
 def test_changed_bytes_are_not_read(store: Store, tmp_path: Path) -> None:
