@@ -220,10 +220,10 @@ def test_the_asset_keeps_one_trigger_through_parses_and_the_database() -> None:
     asset = watched_dataset_asset(model)
     assert asset.uri == "mldataset://flight_delay/arrival"
     (watcher,) = asset.watchers
-    with DAG("x", schedule=asset) as dag:
+    with DAG("x", schedule=create_dataset_asset(dataset=model.name) | asset) as dag:
         pass
     parsed = DagSerialization.deserialize_dag(DagSerialization.serialize_dag(dag))
-    ((_, found),) = parsed.timetable.asset_condition.iter_assets()
+    found = {one.uri: one for _, one in parsed.timetable.asset_condition.iter_assets()}[asset.uri]
     encoded = encode_trigger(found.watchers[0].trigger)
     row = Trigger(classpath=encoded["classpath"], kwargs=encoded["kwargs"])
     hashes = {
