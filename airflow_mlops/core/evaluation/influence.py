@@ -91,7 +91,9 @@ def _ratio(kind: Kind, above: Floats, below: Floats) -> Influences:
 def _auc(labels: Floats, scores: Floats) -> Influences:
     positive = labels == 1.0
     _, place = np.unique(scores, return_inverse=True)
-    hits, misses = (np.bincount(place, weights=one, minlength=place.max() + 1) for one in (positive, ~positive))
+    hits, misses = (
+        np.bincount(place, weights=one, minlength=place.max() + 1) for one in (positive, ~positive)
+    )
     below = np.cumsum(misses) - misses / 2  # negatives below each score, ties half
     above = hits.sum() - np.cumsum(hits) + hits / 2
     beaten, beating = below[place] / misses.sum(), above[place] / hits.sum()

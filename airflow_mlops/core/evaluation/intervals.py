@@ -134,7 +134,9 @@ def _calibration_interval(value: float, labels: Floats, scores: Floats, ways: Se
     gaps = np.bincount(bins, weights=scores - labels) / len(labels)
     if min(int(way.max()) + 1 for way in ways) < _LEAST_CLUSTERS:
         return Interval(value)
-    root = max((_root(labels, scores, bins, gaps, way) for way in ways), key=lambda one: float((one**2).sum()))
+    root = max(
+        (_root(labels, scores, bins, gaps, way) for way in ways), key=lambda one: float((one**2).sum())
+    )
     noise = np.random.default_rng(0).standard_normal((_DRAWS, root.shape[0])) @ root
     low = value - float(np.quantile(np.abs(noise).sum(axis=1), 1 - _TAIL))
     middle, above = np.quantile(np.abs(gaps + noise).sum(axis=1), (0.5, 1 - _TAIL))

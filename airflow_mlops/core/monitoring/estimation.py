@@ -108,7 +108,9 @@ def expected_metrics(scores: Floats, probabilities: Floats) -> dict[str, float]:
     """The metrics of the expected confusion matrix: each row is ``p`` positives and ``1 - p`` negatives."""
     own = float((probabilities * (1 - probabilities)).sum())
     distinct, places = np.unique(scores, return_inverse=True)
-    hits, misses = (np.bincount(places, weights=one) for one in (probabilities, 1 - probabilities))
+    hits, misses = (
+        np.bincount(places, weights=one).astype(np.float64) for one in (probabilities, 1 - probabilities)
+    )
     found = _masses(distinct, hits, misses, own=own).metrics()
     return {name: float(value) for name, value in found.items()}
 

@@ -108,8 +108,9 @@ def _per_block(labels: Floats, places: Codes, blocks: Codes, width: int) -> tupl
     blocks = blocks % 500
     count = int(blocks.max()) + 1
     cells = blocks * width + places
-    hits = np.bincount(cells, weights=labels, minlength=count * width)
-    return hits.reshape(count, width), np.bincount(cells, minlength=count * width).reshape(count, width) * 1.0
+    hits = np.bincount(cells, weights=labels, minlength=count * width).astype(np.float64)
+    rows = np.bincount(cells, minlength=count * width).astype(np.float64)
+    return hits.reshape(count, width), rows.reshape(count, width)
 
 
 def _isotonic(knots: Floats, hits: Floats, rows: Floats, base: Floats | None) -> Floats:
@@ -156,7 +157,7 @@ def _spread_of_periods(
     used = noise >= 1.0  # a block without anything to learn from has no shift
     if used.sum() < 3:
         return 0.0, 1
-    variance = variance_between(excess[used] / noise[used], noise[used])
+    variance = variance_between(excess[used] / noise[used], np.asarray(noise[used]))
     return float(np.sqrt(variance * share)), int(used.sum()) - 1
 
 

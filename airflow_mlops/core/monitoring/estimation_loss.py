@@ -53,8 +53,9 @@ class Encoding:
         column = frame[self.name]
         if self.levels is None:
             numbers = pd.to_numeric(column, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
-            return np.where(np.isfinite(numbers), numbers, np.nan)
-        return column.map(_text).map(self.levels).to_numpy(dtype=np.float64, na_value=np.nan)
+            numbers[~np.isfinite(numbers)] = math.nan
+            return np.asarray(numbers, dtype=np.float64)
+        return np.asarray(column.map(_text).map(self.levels), dtype=np.float64)
 
 
 @dataclass(frozen=True)
@@ -139,9 +140,10 @@ def _text(value: object) -> str | None:
     from airflow_mlops.core.training.matrix import level_text
 
     try:
-        return None if value is None or value != value else level_text(value)
+        text = level_text(value)
     except (TypeError, ValueError):
         return None
+    return None if text == "nan" else text
 
 
 def _inputs(frame: pd.DataFrame, scores: Floats, encodings: Sequence[Encoding]) -> NDArray[np.float32]:
@@ -184,5 +186,7 @@ def _spread(losses: Floats, left_out: Floats, times: Codes, period: timedelta) -
         scale = max(float(expected.mean()), 1e-300)
         noise = max(float(excess.var()), 1e-300)
         effects = np.bincount(blocks, weights=excess)[used] / rows[used] / scale
-        found.append(math.sqrt(variance_between(effects, rows[used] * scale**2 / noise) * share))
+        found.append(
+            math.sqrt(variance_between(effects, np.asarray(rows[used] * (scale**2 / noise))) * share)
+        )
     return found[0], found[1]
