@@ -61,11 +61,12 @@ def late_release(
 ) -> DeadlineAlert:
     """The deadline of the release DAG: ``DAG(..., deadline=late_release(spec, notifiers))``.
 
-    The callback runs in the triggerer. What the notifiers are made of is kept in Airflow's database as JSON: secrets
-    belong into connections.
+    The callback runs in the triggerer, which makes the notifiers again from what they were made of. That is kept in
+    Airflow's database as JSON: secrets belong into connections. Where none can be made so (its class is in the DAG
+    file, or it was made with objects), the model's next task that tells people sends the alert.
 
     :param limit: how long a release may take; :func:`release_deadline` without one.
-    :raises SpecError: if a notifier can't be made again from plain values.
+    :raises SpecError: if one is no notifier.
     """
     allowed = limit or release_deadline(spec)
     callback = AsyncCallback(

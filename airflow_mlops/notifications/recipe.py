@@ -58,9 +58,31 @@ def from_recipe(recipe: Mapping[str, Any]) -> BaseNotifier:
     return kind(**recipe["arguments"])
 
 
+class OnlyInTasks(BaseNotifier):
+    """Stands for a notifier that can't be made again outside a task: it fails, so that a task sends the alert later.
+
+    :param reason: why it can't.
+    """
+
+    def __init__(self, *, reason: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.reason = reason
+
+    def notify(self, context: Any) -> None:
+        """Say so. :raises SpecError: always."""
+        raise SpecError(self.reason)
+
+
 def to_recipes(notifiers: Sequence[BaseNotifier]) -> list[dict[str, Any]]:
-    """All of them. :raises SpecError: if one can't be written so."""
-    return [to_recipe(one) for one in notifiers]
+    """All of them; :class:`OnlyInTasks` for one that can't be written so."""
+    return [_recipe_or_reason(one) for one in notifiers]
+
+
+def _recipe_or_reason(notifier: BaseNotifier) -> dict[str, Any]:
+    try:
+        return to_recipe(notifier)
+    except SpecError as error:
+        return to_recipe(OnlyInTasks(reason=str(error)))
 
 
 def _arguments(notifier: BaseNotifier) -> dict[str, Any]:
@@ -90,5 +112,5 @@ def _refused(path: str, why: str) -> SpecError:
         "a notifier of a deadline has to be made again outside a task",
         given=path,
         expected="a notifier of a provider, made with text, numbers, lists and mappings",
-        remedy=f"{why}; or leave the deadline out",
+        remedy=why,
     )

@@ -58,7 +58,8 @@ def send(alert: Alert, notifiers: Sequence[BaseNotifier], context: Mapping[str, 
     sent = [one for one in notifiers if _sent(one, {**context, VARIABLE: form}, log)]
     if notifiers and not sent:
         log.error(
-            "Nobody was told: all %d notifiers failed. The next task that tells people sends it again.", len(notifiers)
+            "Nobody was told: all %d notifiers failed. The next task that tells people sends it again.",
+            len(notifiers),
         )
     return bool(sent) or not notifiers
 

@@ -15,6 +15,7 @@ from airflow_mlops.core.record import utc_now
 from airflow_mlops.notifications.sending import check_notifiers
 from airflow_mlops.notifications.telling import tell
 from airflow_mlops.operators.base import REFUSAL, MlopsOperator, Work, pushed
+from airflow_mlops.operators.period import run_type
 
 if TYPE_CHECKING:
     from airflow.sdk import BaseNotifier, Context
@@ -73,8 +74,8 @@ class LookAlertOperator(AlertOperator):
     """Tell what the look of this run found: drift, decay, missing labels, stale data, retraining; and whether the
     fallback rule answers.
 
-    The look is found in the log of looks by its run, so that no result of another task is needed; where the look
-    failed, only what serves is told.
+    The look is found in the log of looks by its run, so that no result of another task is needed. Where the look failed
+    only what serves is told, and for a backfill, too: nobody has to act now on what was found about last month.
 
     :param health: what the task returned that healed the endpoint; None without one. (templated)
     :param heal: id of that task.
@@ -99,8 +100,11 @@ class LookAlertOperator(AlertOperator):
         newest = DeploymentLog(work.store, work.spec.name).log.newest()
         found = alerts_of_fallback(work.spec.name, newest, at=utc_now(), link=link)
         found |= self._health(work, context, link)
-        if mine is None:
-            self.progress(f"{work.spec.name}: this run made no look")
+        if mine is None or run_type(context) == "backfill":
+            why = (
+                "this run made no look" if mine is None else "a backfill: what it found stands in its reports"
+            )
+            self.progress(f"{work.spec.name}: {why}")
             return found
         return found | _look(work, mine, looks, link)
 

@@ -13,7 +13,8 @@ from airflow.sdk import DAG
 from airflow.serialization.serialized_objects import DagSerialization
 
 from airflow_mlops.core.errors import PlatformError
-from airflow_mlops.core.monitoring.alert_log import alert_log
+from airflow_mlops.core.monitoring.alert import Found
+from airflow_mlops.core.monitoring.alert_log import alert_log, due
 from airflow_mlops.core.store import open_store
 from airflow_mlops.notifications.deadline import SLACK, late_release, release_deadline, tell_of_late_release
 from airflow_mlops.notifications.webhook import WebhookNotifier
@@ -101,6 +102,23 @@ def test_a_release_that_has_ended_meanwhile_is_not_late(place: Path, state: str)
     said = asyncio.run(tell_of_late_release(**arguments(), context=context(state=state)))
     assert "has ended" in said
     assert not SlackNotifier.sent
+
+
+class OfTheDagFile(SlackNotifier):
+    """One that the triggerer can't make."""
+
+
+def test_what_the_triggerer_can_t_send_is_left_to_the_next_task(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(OfTheDagFile, "__module__", "unusual_prefix_0123_orders")
+    alert = late_release(world.spec(), [OfTheDagFile()], limit=HOUR)
+    asyncio.run(tell_of_late_release(**alert.callback.kwargs, context=context()))
+    log = alert_log(open_store(str(place)), "orders")
+    ((_, entry),) = log.entries()
+    assert not entry.delivered
+    (again,) = due([entry], Found(), run="orders.monitor/r1", now=entry.at, repeat=HOUR)
+    assert again.kind == "late release"
 
 
 def test_a_time_that_nobody_knows(place: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 from airflow.sdk import BaseNotifier
 
 from airflow_mlops.core.errors import SpecError
-from airflow_mlops.notifications.recipe import from_recipe, to_recipe
+from airflow_mlops.notifications.recipe import from_recipe, to_recipe, to_recipes
 from airflow_mlops.notifications.webhook import WebhookNotifier
 from tests.notifications.notifiers import Broken, SlackNotifier
 
@@ -71,6 +71,13 @@ def test_a_class_of_a_dag_file_is_refused(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(Forgetful, "__module__", "unusual_prefix_0123_orders")
     with pytest.raises(SpecError, match="module of its own"):
         to_recipe(Forgetful())
+
+
+def test_what_can_t_be_made_again_says_so_when_it_is_to_send() -> None:
+    good, bad = (from_recipe(one) for one in to_recipes([WebhookNotifier(), Forgetful("hello")]))
+    assert isinstance(good, WebhookNotifier)
+    with pytest.raises(SpecError, match=r"Forgetful.*does not keep its arguments"):
+        bad.notify({})
 
 
 def test_a_path_that_is_no_notifier() -> None:

@@ -104,6 +104,14 @@ def test_what_the_look_found_is_told_once_for_all_looks(store: Store, run: Run) 
     ]
 
 
+def test_a_backfill_tells_nobody_what_was_last_month(
+    store: Store, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked(store, run)
+    monkeypatch.setattr("airflow_mlops.operators.alerting.run_type", lambda context: "backfill")
+    assert not any(tell(run).values())
+
+
 def test_performance_is_told_with_drift(store: Store, run: Run) -> None:
     measured = performance(period(), gates=(failed_gate(),), judged_on="measured")
     looked(store, run, performance=keep(store, measured))

@@ -12,6 +12,7 @@ from airflow.sdk import DAG, BaseNotifier, BaseOperator, chain, setup, task
 
 from airflow_mlops.core.monitoring.alert_log import AlertEntry, alert_log
 from airflow_mlops.core.store import Store, open_store
+from airflow_mlops.notifications.deadline import late_release
 from airflow_mlops.operators.alerting import ReleaseAlertOperator, RollbackAlertOperator
 from tests.core.registry import world
 from tests.templates.test_runs import play, state
@@ -66,7 +67,8 @@ def release_like(begins: bool) -> DAG:
     def conclude() -> dict[str, Any]:
         return {"outcome": "refused", "version": 2, "champion": 1, "task": "stage", "reason": "it is worse"}
 
-    with DAG("alerting_release", schedule=None) as dag:
+    deadline = late_release(world.spec(), NOTIFIERS)
+    with DAG("alerting_release", schedule=None, deadline=deadline) as dag:
         first, last = begin(), conclude()
         alert = ReleaseAlertOperator(
             task_id="alert", spec=world.spec(), notifiers=NOTIFIERS, release=last, tasks=["begin", "stage"]
