@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 
 from airflow_mlops.core.data.files import check_columns
 from airflow_mlops.core.data.version import DatasetVersion
@@ -35,10 +38,18 @@ class Plan:
         """All columns that are read."""
         return tuple(dict.fromkeys((*self.choice.needs, *self.columns)))
 
+    @cached_property
+    def content(self) -> str:
+        """Hash of the period, and of the files with rows in it."""
+        dataset = self.dataset
+        window = [str(one) for one in (dataset.event_time, dataset.since, dataset.until)]
+        files = [[one.source, one.sha256] for one in dataset.files]
+        return hashlib.sha256(json.dumps([window, files]).encode()).hexdigest()
+
     def describes(self, entry: Scored) -> bool:
         """Whether an entry holds the same rows, predicted by the same, with the same columns."""
-        asked = (self.dataset.ref, self.choice.version, self.choice.rule, self.columns)
-        return asked == (entry.dataset, entry.version, entry.rule, entry.columns)
+        asked = (self.content, self.choice.version, self.choice.rule, self.columns)
+        return asked == (entry.content, entry.version, entry.rule, entry.columns)
 
 
 def plan_scoring(

@@ -42,6 +42,8 @@ class Scored(Record):
 
     :param dataset: the version of the source's files.
     :param since, until: event times that were asked for (since <= t < until), None is open.
+    :param content: hash of what was scored: the period, and the files with rows in it, by their content. On a versioned
+        bucket a dataset version has another id as soon as any object is new; this stays.
     :param sources: the files whose rows of that time were scored, relative to the data root.
     :param version: that predicted, None while the fallback rule answered.
     :param variant: ``v<version>`` or ``fallback``.
@@ -59,6 +61,7 @@ class Scored(Record):
     dataset: DatasetRef
     since: datetime | None
     until: datetime | None
+    content: str
     sources: tuple[str, ...]
     version: int | None
     variant: str

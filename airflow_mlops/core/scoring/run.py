@@ -177,6 +177,7 @@ def _entry(
         dataset=dataset.ref,
         since=dataset.since,
         until=dataset.until,
+        content=plan.content,
         sources=tuple(one.source for one in dataset.files),
         version=plan.choice.version,
         variant=plan.choice.variant,

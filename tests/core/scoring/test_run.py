@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from airflow_mlops.core.scoring import run as running
 from airflow_mlops.core.scoring.predicting import predictor_of
 from airflow_mlops.core.scoring.reading import read_predictions
 from airflow_mlops.core.scoring.record import predictions_log
-from airflow_mlops.core.scoring.run import score
+from airflow_mlops.core.scoring.run import recorded, score
 from airflow_mlops.core.store.blobs import get_bytes
 from airflow_mlops.core.training.predictor import Predictor
 from tests.core.scoring.world import World, day, frame_of
@@ -84,6 +85,19 @@ def test_a_second_run_adds_nothing(world: World) -> None:
     again = world.score(at=day(25))
     assert (again.number, again.entry, again.new) == (first.number, first.entry, False)
     assert world.files() == before
+
+
+def test_other_files_do_not_make_a_period_another_one(world: World) -> None:
+    """On a versioned bucket the id of a dataset version changes with any object; the rows of the period do not."""
+    world.write("a.parquet", frame_of(range(1, 3)))
+    plan = world.plan(day(1), day(2))
+    first = score(world.store, plan, by="ann")
+    renamed = replace(plan, dataset=plan.dataset.model_copy(update={"id": "f" * 24}))
+    again = score(world.store, renamed, by="ann")
+    assert (again.new, again.entry) == (False, first.entry)
+    grown = plan.dataset.files[0].model_copy(update={"sha256": "0" * 64})
+    other = replace(plan, dataset=plan.dataset.model_copy(update={"files": (grown,)}))
+    assert recorded(world.store, other) is None
 
 
 def test_dead_at_any_write_then_tried_again(world: World) -> None:
