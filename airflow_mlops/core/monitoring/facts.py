@@ -36,6 +36,7 @@ class Facts:
     :param promoted: when the newest promotion was.
     :param trained: when the champion was registered.
     :param new: labelled rows that the champion has not seen; None where nobody knows.
+    :param replaced: what answers now, in words, if that is not the champion of the report; empty if it is.
     :param rollout: what is in progress at the endpoint, in words; empty for nothing.
     :param backfill: whether the run looks at a period of the past.
     :param now: the time of the decision.
@@ -50,6 +51,7 @@ class Facts:
     promoted: datetime | None = None
     trained: datetime | None = None
     new: NewRows | None = None
+    replaced: str = ""
     rollout: str = ""
     backfill: bool = False
 
@@ -92,6 +94,7 @@ def facts_of(
         promoted=max((one.at for one in deployments if one.action == "promote"), default=None),
         trained=version.created_at if version is not None else None,
         new=new,
+        replaced=_replaced(deployments, champion),
         rollout=_in_progress(spec, deployments, releases, now),
         backfill=backfill,
     )
@@ -108,6 +111,16 @@ def _apart(looks: Sequence[Look], since: datetime) -> tuple[Look, ...]:
             chosen.append(look)
             since = look.since
     return tuple(chosen)
+
+
+def _replaced(deployments: Sequence[Deployment], champion: int | None) -> str:
+    """What answers now, in words, if it is not ``champion``."""
+    if not deployments or champion is None:
+        return ""
+    newest = deployments[-1]
+    if newest.action == "fallback":
+        return "the fallback rule answers"
+    return f"version {newest.champion} is champion" if newest.champion != champion else ""
 
 
 def _in_progress(

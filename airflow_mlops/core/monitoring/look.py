@@ -12,7 +12,7 @@ from airflow_mlops.core.store import Log, Store
 #: What asks for retraining.
 Cause = Literal["drift", "performance", "age", "new data"]
 #: Why nothing is asked for although there is a cause.
-Restraint = Literal["cooldown", "budget", "asked", "loop", "backfill", "rollout"]
+Restraint = Literal["cooldown", "budget", "asked", "loop", "backfill", "rollout", "replaced"]
 
 
 class Reason(Record):

@@ -23,6 +23,7 @@ def restraint_of(spec: ModelSpec, facts: Facts) -> tuple[Restraint, str] | None:
     """The first restraint that holds, with its numbers in words; None where nothing does."""
     checks: tuple[tuple[Restraint, Callable[[ModelSpec, Facts], str]], ...] = (
         ("backfill", _backfill),
+        ("replaced", _replaced),
         ("asked", _asked),
         ("rollout", _rollout),
         ("loop", _loop),
@@ -46,6 +47,12 @@ def is_open(spec: ModelSpec, request: RetrainRequest, facts: Facts) -> bool:
 
 def _backfill(_: ModelSpec, facts: Facts) -> str:
     return "a backfill never asks" if facts.backfill else ""
+
+
+def _replaced(_: ModelSpec, facts: Facts) -> str:
+    if not facts.replaced:
+        return ""
+    return f"the evidence is about version {facts.drift.champion}, and {facts.replaced} now"
 
 
 def _asked(spec: ModelSpec, facts: Facts) -> str:

@@ -164,6 +164,12 @@ def test_a_new_champion_is_another_matter_but_for_the_cooldown() -> None:
     assert decided(spec(cooldown="1h"), 0.9, requests=requests).retrain
 
 
+def test_evidence_about_a_version_that_answers_no_more() -> None:
+    decision = decided(share=0.9, replaced="version 4 is champion")
+    assert held(decision) == "replaced"
+    assert "the evidence is about version 3, and version 4 is champion now" in decision.said
+
+
 def test_a_rollout_in_progress() -> None:
     decision = decided(share=0.9, rollout="version 4 is in canary")
     assert held(decision) == "rollout"

@@ -110,7 +110,9 @@ def test_looks_that_overlap_count_once_and_other_champions_not_at_all(store: Sto
 def test_what_is_known_of_deployments_and_releases(store: Store) -> None:
     log = DeploymentLog(store, MODEL)
     log.promote(1, who="ann", why="first", run="r1")
-    found = facts(store)
+    found = facts(store, drift=evidence.drift(champion=1))
+    assert found.replaced == ""
+    assert facts(store).replaced == "version 1 is champion"
     assert found.promoted is not None
     assert found.trained is not None
     assert found.rollout == ""
@@ -121,6 +123,8 @@ def test_what_is_known_of_deployments_and_releases(store: Store) -> None:
     log.withdraw(who="ann", why="bad", run="orders.release/2")
     note_release(store, MODEL, ReleaseEvent(run="orders.release/2", event="refused", at=utc_now()))
     assert facts(store).rollout == ""
+    log.fallback(who="ann", why="w", run="by hand")
+    assert facts(store, drift=evidence.drift(champion=1)).replaced == "the fallback rule answers"
 
 
 def test_own_requests_do_not_count(store: Store) -> None:
