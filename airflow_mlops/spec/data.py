@@ -64,7 +64,7 @@ class Arrival(Section):
         description="success: a file _SUCCESS, written last, lies in the folder or above; manifest: a JSON file "
         "lists the batch's files with their sizes; settled: in the folder no file came or grew for a while.",
     )
-    settle: Duration = Field(timedelta(minutes=1), description="How long nothing may change, for settled.")
+    settle: Duration = Field(timedelta(minutes=1), description="How long nothing may change.")
     manifest: str = Field(
         "manifest.json",
         pattern=r"^[^/]+$",

@@ -163,7 +163,7 @@ class _Batches(SharedStreamProducer):
         for one in batches:
             if (watcher := self._watcher) is not None:
                 with suppress(MlopsError):
-                    await lookout().run(partial(watcher.announced, one, utc_now()), first=False)
+                    await lookout().run_for_data(partial(watcher.announced, one, utc_now()))
         if self._subscription:
             self._subscription.news.set()  # the next look lets go of the messages
 
@@ -175,18 +175,16 @@ class _Batches(SharedStreamProducer):
 
     async def _try(self) -> Look | None:
         """One look; None if it failed, which is said and waited out."""
-        first = self._watcher is None
+        run = lookout().run_for_data
         try:
-            place = await lookout().run(lambda: lookout().place(self._conn_id), first=False)
+            place = await run(lambda: lookout().place(self._conn_id))
             if self._place is None or place.platform != self._place.platform or self._faults >= _FAULTS:
-                self._watcher = await lookout().run(lambda: self._watch(place), first=first)
+                self._watcher = await run(lambda: self._watch(place))
                 self._place = place
                 await self._listen(place)
             watcher = self._watcher
             assert watcher is not None  # noqa: S101
-            found = await lookout().run(
-                lambda: watcher.look(time.monotonic(), utc_now(), self._interval), first=first
-            )
+            found = await run(lambda: watcher.look(time.monotonic(), utc_now(), self._interval))
         except (MlopsError, AirflowNotFoundException) as error:
             self._fail(str(error))
         except Exception as error:  # a trigger that ends is begun again at once, without a pause

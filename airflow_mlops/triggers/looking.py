@@ -19,6 +19,8 @@ T = TypeVar("T")
 #: Looks at once. They wait for the store most of their time, so there are more of them than cores; the loop's own
 #: threads stay free for other triggers.
 THREADS = 12
+#: Looks for new data at once. They have threads of their own: a long listing must not make a canary wait.
+ARRIVAL_THREADS = 6
 #: First looks at once: each reads all that its stage has captured so far, so few of them bound the memory.
 FIRST_THREADS = 4
 #: A connection that was read so long ago is read again for the next trigger, or the next try after a fault.
@@ -47,6 +49,7 @@ class Lookout:
     def __init__(self) -> None:
         self._next = ThreadPoolExecutor(THREADS, thread_name_prefix="rollout-look")
         self._first = ThreadPoolExecutor(FIRST_THREADS, thread_name_prefix="rollout-first-look")
+        self._arrival = ThreadPoolExecutor(ARRIVAL_THREADS, thread_name_prefix="arrival-look")
         self._places: dict[str, Place] = {}
         self._lock = threading.Lock()
 
@@ -54,6 +57,10 @@ class Lookout:
         """Run ``look`` in a thread. :param first: whether it reads its stage from the start."""
         pool = self._first if first else self._next
         return await asyncio.get_running_loop().run_in_executor(pool, look)
+
+    async def run_for_data(self, look: Callable[[], T]) -> T:
+        """Run a look for new data in a thread."""
+        return await asyncio.get_running_loop().run_in_executor(self._arrival, look)
 
     def place(self, mlops_conn_id: str) -> Place:
         """Platform and store of a connection, shared by all that ask within a minute; blocks.

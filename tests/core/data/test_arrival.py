@@ -15,6 +15,8 @@ from airflow_mlops.core.data.arrival import (
     Rule,
     read_manifest,
 )
+from airflow_mlops.core.errors import SpecError
+from airflow_mlops.spec.data import Arrival
 
 
 class Shore:
@@ -204,6 +206,12 @@ def test_what_is_no_manifest_is_said_in_one_line(content: bytes) -> None:
     said = read_manifest("in/manifest.json", content)
     assert isinstance(said, str)
     assert "\n" not in said
+
+
+@pytest.mark.parametrize("field, value", [("settle", "0.5s"), ("manifest", "a/b.json"), ("complete", "half")])
+def test_a_rule_that_can_not_hold_is_refused(field: str, value: str) -> None:
+    with pytest.raises(SpecError, match=field):
+        Arrival(**{field: value})
 
 
 def test_years_of_folders_are_one_event() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -106,6 +107,18 @@ def test_two_triggerers_do_not_announce_the_same(world: World) -> None:
     assert world.look(1) == []
     world.deliver(0)
     assert world.look(1) == []
+
+
+def test_of_many_that_look_at_once_one_announces(world: World) -> None:
+    for number in range(8):
+        world.write(f"in/{number}/a.csv")
+        world.write(f"in/{number}/_SUCCESS", "")
+    watchers = [world.watcher() for _ in range(8)]
+    with ThreadPoolExecutor(8) as pool:
+        looks = list(pool.map(lambda one: one.look(world.seconds, world.now).batches, watchers))
+    assert sorted(one for found in looks for one in paths(found)) == [
+        [f"in/{number}/a.csv"] for number in range(8)
+    ]
 
 
 def test_who_dies_before_the_event_is_stored_leaves_a_claim_that_runs_out(world: World) -> None:
