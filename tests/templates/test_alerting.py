@@ -8,7 +8,10 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
+from airflow.models.dag_version import DagVersion
 from airflow.sdk import DAG, BaseNotifier, BaseOperator, chain, setup, task
+from airflow.utils.session import create_session
+from sqlalchemy import select
 
 from airflow_mlops.core.monitoring.alert_log import AlertEntry, alert_log
 from airflow_mlops.core.store import Store, open_store
@@ -139,3 +142,14 @@ def test_an_alert_that_can_t_be_kept_does_not_change_the_run(
     monkeypatch.setenv("AIRFLOW_CONN_MLOPS_DEFAULT", '{"conn_type": "mlops", "extra": {"stroe": "x"}}')
     run = play(dag)
     assert (str(run.state), state(run, "alert")) == ("success", "failed")
+
+
+def test_parsing_the_dag_again_makes_no_new_version_of_it(store: Store) -> None:
+    def versions() -> list[DagVersion]:
+        with create_session() as session:
+            return list(session.scalars(select(DagVersion).where(DagVersion.dag_id == "alerting_release")))
+
+    play(release_like(begins=True))
+    before = versions()
+    play(release_like(begins=True))
+    assert [one.id for one in versions()] == [one.id for one in before]
