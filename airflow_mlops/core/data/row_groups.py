@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow_mlops.core.data.event_time import to_utc
@@ -63,6 +63,8 @@ def _footer(root: DataRoot, file: SourceFile) -> pq.FileMetaData | None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    if file.size <= _TRAILER:
+        return None
     try:
         if isinstance(root, FolderRoot):
             return pq.read_metadata(root.local(file.path))
@@ -100,7 +102,7 @@ def _statistics(group: Any, place: int | None) -> Any:
 def _range(statistics: Any) -> tuple[datetime | None, datetime | None]:
     import pyarrow as pa
 
-    if statistics is None or not statistics.has_min_max:
+    if statistics is None or not statistics.has_min_max or not isinstance(statistics.min, (date, str)):
         return None, None
     try:
         first, last = to_utc(pa.array([statistics.min, statistics.max])).to_pylist()

@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import pytest
 
-from airflow_mlops.core.data.row_groups import row_groups
 from airflow_mlops.core.data.snapshot import snapshot
 from airflow_mlops.core.data.source import DataRoot, FolderRoot, open_data_root
 from airflow_mlops.core.data.version import DatasetRef
@@ -149,25 +147,6 @@ def test_nobody_knows_without_a_root_a_version_or_files(store: Store, root: Data
     lines: list[str] = []
     assert new_rows(store, spec_of(), version.ref, root, None, lines.append) is None
     assert "no file matches" in lines[0]
-
-
-def test_times_of_every_kind_are_read_from_footers(root: DataRoot, tmp_path: Path) -> None:
-    (tmp_path / "orders").mkdir()
-    days = pd.date_range("2024-01-01", periods=3, tz="UTC")
-    kinds: dict[str, Any] = {
-        "utc": days,
-        "naive": days.tz_localize(None),
-        "nanos": days.as_unit("ns"),
-        "date": days.date,
-        "text": [day.isoformat() for day in days],
-    }
-    for name, values in kinds.items():
-        pd.DataFrame({"at": values, "y": 1}).to_parquet(tmp_path / "orders" / f"{name}.parquet")
-    files = root.list("orders/*.parquet")
-    for file, groups in row_groups(root, files, event_time="at", label="y"):
-        assert groups is not None
-        assert groups[0].first == days[0].to_pydatetime(), file.path
-        assert groups[0].labelled == 3
 
 
 # --- the loop guard ---
