@@ -10,7 +10,10 @@ from typing import Any
 
 import boto3
 import pytest
+from aiobotocore.client import AioBaseClient
 
+from airflow_mlops.core.aws.permissions import QUEUE
+from airflow_mlops.core.aws.policies import actions_of
 from airflow_mlops.triggers import arrival, queue
 from airflow_mlops.triggers.arrival import NewDataTrigger
 from tests.servers import S3Server, ministack
@@ -130,6 +133,46 @@ def test_what_is_for_another_triggerer_is_given_back_and_what_is_for_nobody_ends
         airflow = Triggerer()
         async with airflow.running(watch()):
             await airflow.until(lambda: lake.messages() == 0)
+
+    asyncio.run(story())
+
+
+def test_the_policy_of_a_queue_allows_what_is_done_and_nothing_else(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: set[str] = set()
+    real = AioBaseClient._make_api_call
+
+    async def record(client: Any, operation: str, arguments: dict[str, Any]) -> Any:
+        done.update(actions_of(client.meta.service_model.service_name, operation, arguments))
+        return await real(client, operation, arguments)
+
+    monkeypatch.setattr(AioBaseClient, "_make_api_call", record)
+    lake.tell("raw/elsewhere/a.csv")
+
+    async def story() -> None:
+        airflow = Triggerer()
+        async with airflow.running(watch()):
+            await airflow.until(lambda: lake.messages() == 0)
+
+    asyncio.run(story())
+    assert done == {action for grant in QUEUE for action in grant.actions}
+
+
+def test_a_message_for_two_is_kept_until_both_have_announced(lake: Lake) -> None:
+    async def story() -> None:
+        airflow = Triggerer()
+        other = NewDataTrigger(
+            dataset="slow", source="in/*.csv", complete="settled", settle=3600.0, poll_interval=0.05
+        )
+        lake.s3.put_object(Bucket=lake.bucket, Key="raw/in/a.csv", Body=b"x")
+        async with airflow.running(watch(), other):
+            await asyncio.sleep(1.1)  # S3's times are whole seconds
+            lake.s3.put_object(Bucket=lake.bucket, Key="raw/in/_SUCCESS", Body=b"")
+            lake.tell("raw/in/a.csv")
+            await airflow.until(lambda: airflow.events)
+            await asyncio.sleep(0.5)
+        assert lake.messages() == 1
 
     asyncio.run(story())
 

@@ -62,6 +62,8 @@ def actions_of(service: str, operation: str, given: Iterable[str]) -> frozenset[
         if "VersionId" in names:
             found = tuple(_VERSIONED.get(action, action) for action in found)
         return frozenset(found)
+    if service == "sqs":
+        operation = operation.removesuffix("Batch")
     actions = {f"{_SERVICES.get(service, service)}:{operation}"}
     if service == "sagemaker":
         if names & _ROLES:

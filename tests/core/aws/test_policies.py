@@ -157,6 +157,7 @@ def test_documents_fit_the_limits_of_iam(role: Role) -> None:
         ("sagemaker", "CreateModel", ["ExecutionRoleArn"], {"sagemaker:CreateModel", "iam:PassRole"}),
         ("sagemaker", "CreateEndpoint", ["Tags"], {"sagemaker:CreateEndpoint", "sagemaker:AddTags"}),
         ("sagemaker-runtime", "InvokeEndpoint", [], {"sagemaker:InvokeEndpoint"}),
+        ("sqs", "DeleteMessageBatch", [], {"sqs:DeleteMessage"}),
         ("sts", "GetCallerIdentity", [], set()),
     ],
 )
