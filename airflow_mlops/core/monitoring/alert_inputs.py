@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from airflow_mlops.core.monitoring import alert_severity
 from airflow_mlops.core.monitoring.alert import Alert, Found, judged, moment
 from airflow_mlops.core.monitoring.performance_report import InputFreshness, PerformanceReport
 from airflow_mlops.core.monitoring.spans import in_words
@@ -25,7 +26,7 @@ def missing_labels_alert(spec: ModelSpec, report: PerformanceReport) -> Found:
     alert = Alert(
         model=spec.name,
         kind="missing labels",
-        severity="warning",
+        severity=alert_severity.ALWAYS["missing labels"],
         title=f"{spec.name}: labels are missing",
         how_bad=f"{report.overdue:,} answers have had no label for longer than {in_words(delay)}.",
         since=lacking[0].since if lacking else None,
@@ -57,7 +58,7 @@ def stale_data_alert(spec: ModelSpec, report: PerformanceReport) -> Found:
     alert = Alert(
         model=spec.name,
         kind="stale data",
-        severity="warning",
+        severity=alert_severity.ALWAYS["stale data"],
         title=f"{spec.name}: no new data in {', '.join(names[:_TOLD])}",
         how_bad=f"{len(stale)} of {len(report.inputs)} inputs are older than {in_words(limit)}.",
         since=min(times) + limit if times else None,

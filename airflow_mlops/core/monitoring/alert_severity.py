@@ -27,9 +27,18 @@ What is resolved is ``info``.
 
 from __future__ import annotations
 
-from airflow_mlops.core.monitoring.alert import Severity
+from airflow_mlops.core.monitoring.alert import Kind, Severity
 from airflow_mlops.core.monitoring.report import DriftReport
 from airflow_mlops.spec import ModelSpec
+
+#: Kinds that are always as loud.
+ALWAYS: dict[Kind, Severity] = {
+    "fallback": "critical",
+    "unhealthy": "critical",
+    "missing labels": "warning",
+    "stale data": "warning",
+    "late release": "warning",
+}
 
 
 def of_drift(spec: ModelSpec, report: DriftReport) -> Severity:

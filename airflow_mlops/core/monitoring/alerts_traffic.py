@@ -143,7 +143,7 @@ def alerts_of_fallback(
     alert = Alert(
         model=model,
         kind="fallback",
-        severity="critical",
+        severity=alert_severity.ALWAYS["fallback"],
         title=f"{model}: the fallback rule answers instead of a model",
         how_bad="Every request gets the rule's answer.",
         since=entry.at,
@@ -165,7 +165,7 @@ def alerts_of_health(found: Healing, link: str | None = None) -> Found:
     alert = Alert(
         model=found.model,
         kind="unhealthy",
-        severity="critical",
+        severity=alert_severity.ALWAYS["unhealthy"],
         title=f"{found.model}: version {found.sick} is unhealthy"
         + (f", {now} instead" if found.switched else ", and nothing can take over"),
         how_bad=found.reason,
@@ -186,7 +186,7 @@ def alerts_of_unproved_endpoint(model: str, reason: str, *, at: datetime, link: 
     alert = Alert(
         model=model,
         kind="unhealthy",
-        severity="critical",
+        severity=alert_severity.ALWAYS["unhealthy"],
         title=f"{model}: the endpoint does not follow the deployment log",
         how_bad=reason,
         since=at,
@@ -210,7 +210,7 @@ def alert_of_late_release(
     alert = Alert(
         model=model,
         kind="late release",
-        severity="warning",
+        severity=alert_severity.ALWAYS["late release"],
         title=f"{model}: a release has not ended in {in_words(limit)}",
         how_bad="The champion keeps serving; its successor, and every release behind this one, waits.",
         since=began,
