@@ -157,17 +157,21 @@ def alerts_of_fallback(
 
 
 def alerts_of_health(found: Healing, link: str | None = None) -> Found:
-    """That a champion was unhealthy, and what was done about it; over once a healthy one answers."""
+    """That a champion was unhealthy, and what was done about it; over once a healthy one answers.
+
+    Where the fallback rule took over, its own alert says so and why: people are told of one thing once.
+    """
     judged: frozenset[Kind] = frozenset({"unhealthy"})
-    if found.sick is None:
+    if found.sick is None or found.mode == "fallback":
         return Found(judged=judged) if found.healthy else Found()
-    now = f"version {found.champion} answers" if found.champion else "the fallback rule answers"
     alert = Alert(
         model=found.model,
         kind="unhealthy",
         severity=alert_severity.ALWAYS["unhealthy"],
         title=f"{found.model}: version {found.sick} is unhealthy"
-        + (f", {now} instead" if found.switched else ", and nothing can take over"),
+        + (
+            f", version {found.champion} answers instead" if found.switched else ", and nothing can take over"
+        ),
         how_bad=found.reason,
         since=found.at,
         details=tuple(f"Tried version {one.version}: {one.reason}" for one in found.tried),

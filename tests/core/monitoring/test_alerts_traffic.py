@@ -155,8 +155,7 @@ def test_an_unhealthy_champion() -> None:
     assert alert.title == "orders: version 3 is unhealthy, version 2 answers instead"
     assert alert.how_bad == why
     assert alert.details == ("Tried version 2: answers 100 of 100",)
-    rule = only(health(healthy=False, champion=None, mode="fallback", sick=3, switched=True))
-    assert rule.title.endswith("the fallback rule answers instead")
+    assert health(healthy=False, champion=None, mode="fallback", sick=3, switched=True) == Found()
     stuck = only(health(healthy=False, sick=3))
     assert stuck.title.endswith("and nothing can take over")
     assert "trigger orders.rollback" in stuck.next_step
