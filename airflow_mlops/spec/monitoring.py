@@ -74,7 +74,7 @@ class Retrain(Section):
         None, ge=1, description="So many new labelled rows in the source ask for retraining by themselves."
     )
     cooldown: Duration = Field(
-        timedelta(days=1), description="Least time between two requests, and after a promotion."
+        timedelta(days=1), description="Least time between two requests, and after the champion was promoted."
     )
     budget: int = Field(4, ge=1, description="Most requests ...")
     budget_window: Duration = Field(timedelta(days=30), description="... in so long.")

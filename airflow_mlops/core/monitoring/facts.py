@@ -33,7 +33,7 @@ class Facts:
         the newest first.
     :param requests: all earlier requests of other runs, oldest first.
     :param releases: beginnings and ends of releases, oldest first.
-    :param promoted: when the newest promotion was.
+    :param promoted: when the champion was promoted, last; a rollback to it is no promotion.
     :param trained: when the champion was registered.
     :param new: labelled rows that the champion has not seen; None where nobody knows.
     :param replaced: what answers now, in words, if that is not the champion of the report; empty if it is.
@@ -91,13 +91,19 @@ def facts_of(
         looks=_apart([one for one in looks if one.champion == champion and one.run != run], drift.since),
         requests=tuple(one for one in requests if one.run != run),
         releases=releases,
-        promoted=max((one.at for one in deployments if one.action == "promote"), default=None),
+        promoted=_promoted(deployments, champion),
         trained=version.created_at if version is not None else None,
         new=new,
         replaced=_replaced(deployments, champion),
         rollout=_in_progress(spec, deployments, releases, now),
         backfill=backfill,
     )
+
+
+def _promoted(deployments: Sequence[Deployment], champion: int | None) -> datetime | None:
+    """When the champion was promoted, last: what another one did meanwhile says nothing about it."""
+    mine = (one.at for one in deployments if one.action == "promote" and one.champion == champion)
+    return max(mine, default=None)
 
 
 def _apart(looks: Sequence[Look], since: datetime) -> tuple[Look, ...]:

@@ -81,7 +81,7 @@ def _loop(spec: ModelSpec, facts: Facts) -> str:
 def _cooldown(spec: ModelSpec, facts: Facts) -> str:
     cooldown = spec.monitoring.retrain.cooldown
     last = facts.requests[-1].at if facts.requests else None
-    for what, at in (("request", last), ("promotion", facts.promoted)):
+    for what, at in (("request", last), ("promotion of this champion", facts.promoted)):
         if at is not None and facts.now - at < cooldown:
             return f"cooldown {in_words(cooldown)}: the last {what} was {in_words(facts.now - at)} ago"
     return ""

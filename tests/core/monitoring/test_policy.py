@@ -179,7 +179,7 @@ def test_a_rollout_in_progress() -> None:
 def test_cooldown_after_a_promotion() -> None:
     decision = decided(share=0.9, promoted=NOW - timedelta(hours=3))
     assert held(decision) == "cooldown"
-    assert "cooldown 1 d: the last promotion was 3 h ago" in decision.said
+    assert "cooldown 1 d: the last promotion of this champion was 3 h ago" in decision.said
 
 
 def test_budget() -> None:
