@@ -31,6 +31,8 @@ _TOLD = 10
 class SnapshotScoringOperator(MlopsOperator):
     """Pin the rows of ``scoring.source`` that a run is about as a dataset version ``<model>__scoring``.
 
+    Columns of ``data.joins`` that the source does not have are joined to them.
+
     Returns what :class:`~airflow_mlops.operators.data.SnapshotOperator` does, and ``{"since", "until", "at"}``: the
     period, and the time by whose champion it is scored. Skipped when no row lies in the period.
 
@@ -48,6 +50,7 @@ class SnapshotScoringOperator(MlopsOperator):
     def work(self, work: Work, context: Context) -> dict[str, Any]:
         """Pin them, or skip."""
         from airflow_mlops.core.lineage.stages import snapshot_lineage
+        from airflow_mlops.core.scoring.origin import joined
         from airflow_mlops.core.scoring.source import pin_source, scoring_of
         from airflow_mlops.operators.scoring_period import scoring_period
 
@@ -69,7 +72,10 @@ class SnapshotScoringOperator(MlopsOperator):
             f"{version.rows:,} rows of {len(version.files)} files are to be scored, "
             f"{version.first_event:%F %T} to {version.last_event:%F %T}"
         )
-        return {**dataset_result(version), **period.to_dict()}
+        whole = joined(
+            work.store, work.platform.data(), work.spec, version, by=work.who, progress=self.progress
+        )
+        return {**dataset_result(whole), **period.to_dict()}
 
 
 class ScoreOperator(BatchTransformOperator):

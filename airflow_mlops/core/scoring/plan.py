@@ -13,6 +13,7 @@ from airflow_mlops.core.data.files import check_columns
 from airflow_mlops.core.data.version import DatasetVersion
 from airflow_mlops.core.errors import SpecError
 from airflow_mlops.core.scoring.choosing import Choice, choose
+from airflow_mlops.core.scoring.origin import source_of
 from airflow_mlops.core.scoring.record import ADDED, Scored
 from airflow_mlops.core.scoring.source import scoring_of
 from airflow_mlops.core.store import Store
@@ -23,12 +24,14 @@ from airflow_mlops.spec import ModelSpec
 class Plan:
     """One scoring, before it is done.
 
+    :param source: the version whose files hold the rows: the dataset itself, or that which others were joined to.
     :param at: the time of the run by its schedule, which is written beside each prediction.
     :param columns: of the dataset that stand beside each prediction: the row's id, the carried ones, the event time.
     """
 
     model: str
     dataset: DatasetVersion
+    source: DatasetVersion
     choice: Choice
     at: datetime
     columns: tuple[str, ...]
@@ -74,10 +77,11 @@ def plan_scoring(
             remedy="rename it at its source",
         )
     wanted = {**dict.fromkeys(scoring.carry, "scoring.carry"), **choice.needs}
-    check_columns(wanted, there, f"the data to score, {_place(dataset)},")
+    source = source_of(store, dataset)
+    check_columns(wanted, there, f"the data to score, {_place(source)},")
     identity = [spec.data.id] if spec.data.id in there else []
     columns = tuple(dict.fromkeys((*(one for one in identity if one), *scoring.carry, dataset.event_time)))
-    return Plan(spec.name, dataset, choice, at, columns)
+    return Plan(spec.name, dataset, source, choice, at, columns)
 
 
 def standing(entries: Sequence[tuple[int, Scored]], plan: Plan) -> tuple[int, Scored] | None:

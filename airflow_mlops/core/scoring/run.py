@@ -81,7 +81,7 @@ def score(
     with tempfile.TemporaryDirectory(prefix="airflow-mlops-") as name:
         folder = Path(name)
         spool = DaySpool(folder, plan.dataset.event_time)
-        with quarantine(plan.dataset, aside.reasons) as bad:
+        with quarantine(plan.source, aside.reasons) as bad:
             aside.keep_in(bad)
             _predict(store, plan, predict or predictor_of(store, plan.choice), spool, aside, progress)
             partitions = tuple(
@@ -156,7 +156,7 @@ def _beside(plan: Plan, rows: Rows, made: Predictions) -> pa.RecordBatch:
         VARIANT: constant(plan.choice.variant, pa.string()),
         DATASET: constant(f"{dataset.name}@{dataset.id}", pa.string()),
         SCORED_AT: constant(plan.at, time),
-        FILE: constant(dataset.files[rows.file].source, pa.string()),
+        FILE: constant(plan.source.files[rows.file].source, pa.string()),
         ROW: pa.array(rows.row, pa.int64()),
     }
     return pa.RecordBatch.from_pydict(columns)
@@ -178,7 +178,7 @@ def _entry(
         since=dataset.since,
         until=dataset.until,
         content=plan.content,
-        sources=tuple(one.source for one in dataset.files),
+        sources=tuple(one.source for one in plan.source.files),
         version=plan.choice.version,
         variant=plan.choice.variant,
         rule=plan.choice.rule,

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from airflow_mlops.core.data.reading import read_numbered
 from airflow_mlops.core.scoring.fitting import EXPECTED, fit
+from airflow_mlops.core.scoring.origin import numbered
 from airflow_mlops.core.scoring.plan import Plan
 from airflow_mlops.core.store import Store
 from airflow_mlops.core.validation.marks import BITS, Marks, words_for
@@ -27,7 +27,7 @@ MOST_FAILED = 100
 class Rows:
     """Some rows of one file.
 
-    :param file: index in the dataset version's files.
+    :param file: index in the files of the plan's source.
     :param row: index of each within that file.
     :param given: the columns that the plan reads, as the source has them.
     :param fitted: what the choice needs of them, as it takes it.
@@ -119,7 +119,7 @@ def sift(store: Store, plan: Plan, aside: Aside) -> Iterator[Rows]:
     import numpy as np
     import pyarrow as pa
 
-    for file, row, given in read_numbered(store, plan.dataset, plan.reads):
+    for file, row, given in numbered(store, plan.dataset, plan.source, plan.reads):
         columns: dict[str, Any] = {name: given.column(name) for name in plan.choice.needs}
         bad = {}
         for number, column in enumerate(plan.choice.inputs):

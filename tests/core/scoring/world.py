@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from airflow_mlops.core.data.join import join
 from airflow_mlops.core.data.source import DataRoot, open_data_root
 from airflow_mlops.core.evaluation.report import Evaluation
 from airflow_mlops.core.gates import Gate, GateResult
@@ -96,8 +97,9 @@ class World:
 def make_world(folder: Path, **sections: Any) -> World:
     """Two versions, the first one champion since the first of January."""
     store = open_store(str(folder / "store"))
+    data = {"source": "orders/*.parquet", "event_time": "ordered", "label": "late", "id": "order"}
     spec = orders.spec_of(
-        data={"source": "orders/*.parquet", "event_time": "ordered", "label": "late", "id": "order"},
+        data=data | sections.pop("data", {}),
         scoring={"source": "new/*.parquet", "carry": ["country"], "schedule": "@daily"}
         | sections.pop("scoring", {}),
         serving={"fallback": FALLBACK},
@@ -106,6 +108,7 @@ def make_world(folder: Path, **sections: Any) -> World:
     frame = orders.World().frame()
     frame["order"] = [f"t{number}" for number in range(len(frame))]
     dataset = orders.make_version(store, folder / "data", frame, spec)
+    dataset = join(store, open_data_root(str(folder / "data")), spec, dataset, by="ann")
     for rounds in (12, 6):
         learned = spec.with_overrides({"training": {"rounds": rounds}})
         trained = train(store, learned, dataset)
