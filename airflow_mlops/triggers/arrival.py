@@ -161,9 +161,11 @@ class _Batches(SharedStreamProducer):
     async def announced(self, batches: Sequence[Batch]) -> None:
         """Log it; what can't be logged now is logged before the next look."""
         for one in batches:
-            if (watcher := self._watcher) is not None:
-                with suppress(MlopsError):
-                    await lookout().run_for_data(partial(watcher.announced, one, utc_now()))
+            if self._watcher is not None:
+                try:
+                    await lookout().run_for_data(partial(self._watcher.announced, one, utc_now()))
+                except Exception as error:  # Airflow ends a stream whose producer raises
+                    self._fail(str(error))
         if self._subscription:
             self._subscription.news.set()  # the next look lets go of the messages
 
@@ -178,12 +180,7 @@ class _Batches(SharedStreamProducer):
         run = lookout().run_for_data
         try:
             place = await run(lambda: lookout().place(self._conn_id))
-            if self._place is None or place.platform != self._place.platform or self._faults >= _FAULTS:
-                self._watcher = await run(lambda: self._watch(place))
-                self._place = place
-                await self._listen(place)
-            watcher = self._watcher
-            assert watcher is not None  # noqa: S101
+            watcher = await self._at(place)
             found = await run(lambda: watcher.look(time.monotonic(), utc_now(), self._interval))
         except (MlopsError, AirflowNotFoundException) as error:
             self._fail(str(error))
@@ -200,6 +197,16 @@ class _Batches(SharedStreamProducer):
         if line != self._said:
             self._said = line
             self._log.warning("%s: can't look for new data: %s", self._trigger.dataset, line)
+
+    async def _at(self, place: Place) -> ArrivalWatcher:
+        """The watcher of a place: the one before, while that is the same and can be looked at."""
+        is_same = self._place is not None and place.platform == self._place.platform
+        if self._watcher is None or not is_same or self._faults >= _FAULTS:
+            self._watcher = await lookout().run_for_data(lambda: self._watch(place))
+        if not is_same:
+            self._place = place
+            await self._listen(place)
+        return self._watcher
 
     def _watch(self, place: Place) -> ArrivalWatcher:
         from airflow_mlops.core.data.arrival import Rule

@@ -19,10 +19,10 @@ from airflow.serialization.serialized_objects import DagSerialization
 from airflow.triggers.base import BaseEventTrigger
 
 from airflow_mlops.assets import create_dataset_asset, watched_dataset_asset
-from airflow_mlops.core.data.arrival import Look
-from airflow_mlops.core.data.arrival_log import ArrivalEntry, arrivals_prefix
+from airflow_mlops.core.data.arrival import Batch, Look
+from airflow_mlops.core.data.arrival_log import ArrivalEntry, ArrivalLog, arrivals_prefix
 from airflow_mlops.core.data.arrival_watch import ArrivalWatcher
-from airflow_mlops.core.errors import SpecError
+from airflow_mlops.core.errors import SpecError, StoreError
 from airflow_mlops.core.store import Store
 from airflow_mlops.core.store.log import Log
 from airflow_mlops.triggers.arrival import NewDataTrigger
@@ -168,6 +168,30 @@ def test_a_connection_that_is_missing_and_a_fault_of_ours_do_not_end_it(
             await airflow.until(lambda: airflow.events)
 
     asyncio.run(story())
+
+
+def test_a_log_that_can_not_be_written_when_the_event_is_stored_is_written_later(
+    store: Store, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, faults = ArrivalLog.announce, [StoreError("away"), OSError("away"), StoreError("away")]
+
+    def announce(log: ArrivalLog, batch: Batch, now: datetime) -> None:
+        if faults:
+            raise faults.pop()
+        real(log, batch, now)
+
+    monkeypatch.setattr(ArrivalLog, "announce", announce)
+
+    async def story() -> list[dict[str, Any]]:
+        airflow = Triggerer()
+        finish(data)
+        async with airflow.running(watch()):
+            await airflow.until(lambda: "announced" in kinds(store))
+            finish(data, "in/b")
+            await airflow.until(lambda: kinds(store).count("announced") == 2)
+        return airflow.events
+
+    assert len(asyncio.run(story())) == 2
 
 
 def test_looks_are_made_off_the_loop(store: Store, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
