@@ -2,32 +2,42 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from airflow_mlops.spec import ModelSpec
 from airflow_mlops.templates.monitor import monitor
 from airflow_mlops.templates.release import release
 from airflow_mlops.templates.rollback import rollback
 from airflow_mlops.templates.rollout import rollout
+from airflow_mlops.templates.score import score
 
 if TYPE_CHECKING:
-    from airflow.sdk import DAG
+    from airflow.sdk import DAG, BaseNotifier
 
 
 def lifecycle(
-    spec: ModelSpec, *, mlops_conn_id: str | None = None, poll_interval: float | None = None
+    spec: ModelSpec,
+    *,
+    mlops_conn_id: str | None = None,
+    poll_interval: float | None = None,
+    notifiers: Sequence[BaseNotifier] = (),
 ) -> tuple[DAG, ...]:
-    """Make ``<model>.release``, ``<model>.monitor``, ``<model>.rollout`` and ``<model>.rollback``.
+    """Make ``<model>.release``, ``<model>.monitor``, ``<model>.rollout``, ``<model>.rollback``, and ``<model>.score``
+    where the spec has a section ``scoring``.
 
     Called at the top level of a DAG file, that is all: the DAGs register themselves.
 
     :param spec: the model.
     :param mlops_conn_id: connection that says where everything runs; without one, ``[mlops] conn_id``.
     :param poll_interval: seconds between two looks at a rollout; without one, ``[mlops] poll_interval``.
+    :param notifiers: of any provider, told what people should know; templates find it as ``mlops_alert``.
     """
-    return (
-        release(spec, mlops_conn_id=mlops_conn_id, poll_interval=poll_interval),
-        monitor(spec, mlops_conn_id=mlops_conn_id),
-        rollout(spec, mlops_conn_id=mlops_conn_id),
-        rollback(spec, mlops_conn_id=mlops_conn_id),
+    place: dict[str, Any] = {"mlops_conn_id": mlops_conn_id}
+    dags = (
+        release(spec, poll_interval=poll_interval, notifiers=notifiers, **place),
+        monitor(spec, notifiers=notifiers, **place),
+        rollout(spec, **place),
+        rollback(spec, notifiers=notifiers, **place),
     )
+    return (*dags, score(spec, **place)) if spec.scoring is not None else dags

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import DAG, BaseOperator, Param, TaskGroup, TriggerRule, chain
 
-from airflow_mlops.assets import create_dataset_asset, create_model_asset
+from airflow_mlops.assets import create_dataset_asset, create_model_asset, watched_dataset_asset
+from airflow_mlops.notifications.deadline import late_release
+from airflow_mlops.operators.alerting import ReleaseAlertOperator
 from airflow_mlops.operators.model import EvaluateOperator, RegisterOperator, TrainOperator
 from airflow_mlops.operators.replay import ReplayOperator
 from airflow_mlops.operators.rollout import (
@@ -21,6 +23,9 @@ from airflow_mlops.sensors.rollout import RolloutSensor
 from airflow_mlops.spec import ModelSpec
 from airflow_mlops.templates.data import check_data, prepare_data, tested_data
 from airflow_mlops.templates.params import add_params
+
+if TYPE_CHECKING:
+    from airflow.sdk import BaseNotifier
 
 #: Sections that one run may change; the rest is the model itself.
 OVERRIDABLE = (
@@ -41,21 +46,27 @@ def release(
     *,
     mlops_conn_id: str | None = None,
     poll_interval: float | None = None,
+    notifiers: Sequence[BaseNotifier] = (),
     default_args: Mapping[str, Any] | None = None,
     **dag_args: Any,
 ) -> DAG:
     """Make the DAG ``<model>.release``.
 
-    It runs on an event of the model's dataset or retrain asset, from the UI form and by REST. A gate that fails ends
-    it with the reason, the champion untouched; wherever it dies, its teardown takes the challenger out.
+    It runs on an event of the model's dataset or retrain asset, on new files where the spec says ``data.arrival``,
+    from the UI form and by REST. A gate that fails ends it with the reason, the champion untouched; wherever it dies,
+    its teardown takes the challenger out. One that hangs is told by Airflow's deadline.
 
     :param spec: the model.
     :param mlops_conn_id: connection that says where everything runs; without one, ``[mlops] conn_id``.
     :param poll_interval: seconds between two looks at a rollout; without one, ``[mlops] poll_interval``.
+    :param notifiers: of any provider, told what people should know; templates find it as ``mlops_alert``.
     :param default_args: arguments for every task, over the template's own.
     :param dag_args: any argument of :class:`airflow.sdk.DAG`, over the template's own.
     """
-    with DAG(f"{spec.name}.release", **{**_settings(spec, default_args or {}), **dag_args}) as dag:
+    settings = {**_settings(spec, default_args or {}, mlops_conn_id), **dag_args}
+    if "deadline" not in settings:
+        settings["deadline"] = late_release(spec, notifiers, mlops_conn_id=mlops_conn_id)
+    with DAG(f"{spec.name}.release", **settings) as dag:
         begin = BeginReleaseOperator(
             task_id="begin", spec=spec, overrides=dag.param("overrides"), mlops_conn_id=mlops_conn_id
         )
@@ -73,22 +84,31 @@ def release(
             mlops_conn_id=mlops_conn_id,
             poll_interval=poll_interval,
         )
-        conclude = ConcludeReleaseOperator(task_id="conclude", tasks=list(dag.task_ids), **common)
-        chain(verdicts[-1], promote, conclude)
+        tasks = list(dag.task_ids)
+        conclude = ConcludeReleaseOperator(task_id="conclude", tasks=tasks, **common)
+        alert = ReleaseAlertOperator(
+            task_id="alert",
+            release=conclude.output,
+            tasks=tasks,
+            notifiers=notifiers,
+            spec=spec,
+            mlops_conn_id=mlops_conn_id,
+        )
+        chain(verdicts[-1], promote, conclude, alert)
         conclude.as_teardown(setups=begin)
+        alert.as_teardown()
         dag.add_result(conclude.output)
     add_params(dag, _params())
     return dag
 
 
-def _settings(spec: ModelSpec, default_args: Mapping[str, Any]) -> dict[str, Any]:
+def _settings(spec: ModelSpec, default_args: Mapping[str, Any], mlops_conn_id: str | None) -> dict[str, Any]:
     """The template's own arguments of the DAG."""
-    retrain, data = (
-        create_model_asset(model=spec.name, part="retrain"),
-        create_dataset_asset(dataset=spec.name),
-    )
+    schedule = create_model_asset(model=spec.name, part="retrain") | create_dataset_asset(dataset=spec.name)
+    if spec.data.arrival is not None:
+        schedule |= watched_dataset_asset(spec, mlops_conn_id)
     return {
-        "schedule": retrain | data,
+        "schedule": schedule,
         "catchup": False,
         "max_active_runs": 1,
         "tags": ["mlops", spec.name],

@@ -1,22 +1,34 @@
-"""The rollback DAG: the way back, in one task."""
+"""The rollback DAG: the way back in one task, and who is told."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import DAG, Param
+from airflow.sdk import DAG, Param, chain
 
 from airflow_mlops.assets import create_model_asset
+from airflow_mlops.operators.alerting import RollbackAlertOperator
 from airflow_mlops.operators.rollout import RollbackOperator
 from airflow_mlops.spec import ModelSpec
 from airflow_mlops.templates.params import add_params
 
+if TYPE_CHECKING:
+    from airflow.sdk import BaseNotifier
 
-def rollback(spec: ModelSpec, *, mlops_conn_id: str | None = None, **dag_args: Any) -> DAG:
+
+def rollback(
+    spec: ModelSpec,
+    *,
+    mlops_conn_id: str | None = None,
+    notifiers: Sequence[BaseNotifier] = (),
+    **dag_args: Any,
+) -> DAG:
     """Make the DAG ``<model>.rollback``: to the champion before, to a named version, or to the fallback rule.
 
     :param spec: the model.
     :param mlops_conn_id: connection that says where everything runs; without one, ``[mlops] conn_id``.
+    :param notifiers: of any provider, told what people should know; templates find it as ``mlops_alert``.
     :param dag_args: any argument of :class:`airflow.sdk.DAG`, over the template's own.
     """
     settings = {
@@ -38,6 +50,15 @@ def rollback(spec: ModelSpec, *, mlops_conn_id: str | None = None, **dag_args: A
             reason=dag.param("reason"),
             outlets=[create_model_asset(model=spec.name)],
         )
+        alert = RollbackAlertOperator(
+            task_id="alert",
+            spec=spec,
+            mlops_conn_id=mlops_conn_id,
+            rollback=task.output,
+            reason=dag.param("reason"),
+            notifiers=notifiers,
+        )
+        chain(task, alert.as_teardown())
         dag.add_result(task.output)
     add_params(dag, _params())
     return dag
