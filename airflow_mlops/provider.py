@@ -29,6 +29,7 @@ def get_provider_info() -> dict[str, Any]:
             "airflow_mlops.links.endpoint.EndpointLink",
             "airflow_mlops.links.sagemaker.TrainingJobLink",
         ],
+        "notifications": ["airflow_mlops.notifications.webhook.WebhookNotifier"],
         "cli": ["airflow_mlops.cli.definition.get_mlops_cli_commands"],
         "config": {"mlops": {"description": "Options of airflow-mlops.", "options": _options()}},
     }

@@ -9,6 +9,8 @@ import pytest
 from airflow.sdk import DAG
 from airflow.sdk.exceptions import ParamValidationError
 
+from airflow_mlops.notifications.deadline import release_deadline
+from airflow_mlops.notifications.webhook import WebhookNotifier
 from airflow_mlops.templates import lifecycle, monitor, release, rollback, rollout
 from tests.templates.conftest import small_spec
 
@@ -27,7 +29,7 @@ def test_release_runs_its_stages_in_order(dags: dict[str, DAG]) -> None:
     names = [
         *("begin", "snapshot", "validate", "train", "evaluate", "register"),
         *("rollout.shadow", "rollout.judge_shadow", "rollout.canary_50", "rollout.judge_canary_50"),
-        *("promote", "conclude"),
+        *("promote", "conclude", "alert"),
     ]
     assert [name for name in order if name in names] == names
     assert set(order) == set(names)
@@ -93,7 +95,41 @@ def test_the_record_of_a_version_names_the_audit_of_its_labels() -> None:
 def test_the_monitor_has_the_tasks_that_the_spec_asks_for() -> None:
     plain, full = (monitor(spec) for spec in (small_spec(), small_spec().with_overrides(EVERYTHING)))
     assert set(full.task_ids) - set(plain.task_ids) == {"skew", "prune"}
-    assert full.get_task("request_retraining").upstream_task_ids == {"drift"}
+    order = [task.task_id for task in plain.topological_sort()]
+    steps = ["take_in", "drift", "decide", "request_retraining", "alert"]
+    assert [name for name in order if name in steps] == steps
+    assert plain.get_task("decide").upstream_task_ids == {"drift", "performance"}
+
+
+@pytest.mark.parametrize("make", [release, monitor, rollback])
+def test_people_are_told_whatever_becomes_of_the_run(make: Any) -> None:
+    notifier = WebhookNotifier(conn_id="chat")
+    alert = make(small_spec(), notifiers=[notifier]).get_task("alert")
+    assert alert.is_teardown
+    assert not alert.downstream_task_ids
+    assert list(alert.notifiers) == [notifier]
+
+
+def test_an_endpoint_that_does_not_follow_fails_the_monitor() -> None:
+    dag = monitor(small_spec())
+    assert dag.get_task("heal").downstream_task_ids == {"alert"}
+
+
+def test_a_release_has_a_deadline_unless_its_author_takes_it_away() -> None:
+    (deadline,) = release(small_spec()).deadline
+    assert deadline.interval == release_deadline(small_spec())
+    assert not release(small_spec(), deadline=None).deadline
+
+
+def test_a_spec_with_scoring_has_a_score_dag() -> None:
+    dags = lifecycle(small_spec(scoring={"source": "ahead/*.parquet"}))
+    assert [dag.dag_id for dag in dags][-1] == "flight_delay.score"
+
+
+def test_new_files_start_a_release_where_the_spec_says_when_they_are_complete() -> None:
+    spec = small_spec().with_overrides({"data": {"arrival": {"complete": "success"}}})
+    condition = release(spec).timetable.asset_condition  # type: ignore[attr-defined]
+    assert "mldataset://flight_delay/arrival" in {asset.uri for asset in condition.objects}
 
 
 def test_the_docs_of_a_release_name_its_steps() -> None:
@@ -125,6 +161,7 @@ def test_release_listens_to_new_data_and_to_the_retrain_asset(dags: dict[str, DA
         (rollback, {"to": "three"}, "three"),
         (rollback, {"to": 0}, "0"),
         (monitor, {"window": "6 hours"}, "6 hours"),
+        (monitor, {"until": "yesterday"}, "until"),
     ],
 )
 def test_a_conf_with_a_mistake_is_refused(make: Any, conf: dict[str, Any], word: str) -> None:
