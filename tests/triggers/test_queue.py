@@ -75,6 +75,7 @@ def lake(
     # Without notifications nobody would look again within this test.
     monkeypatch.setattr(arrival, "SWEEP", 3600.0)
     monkeypatch.setattr(queue, "_BACK", 0)
+    monkeypatch.setattr(queue, "_WAIT", 1)
     lake = Lake(server)
     connect(data=f"s3://{lake.bucket}/raw", s3=json.dumps({"queue": lake.bucket}))
     return lake

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
-from airflow_mlops.core.data.arrival import Batch, FoundFile, Look, Observer, Rule
+from airflow_mlops.core.data.arrival import Batch, FoundFile, Look, Rule
 from airflow_mlops.core.data.arrival_listing import Listing, open_listing, read_if_there
 from airflow_mlops.core.data.arrival_log import ArrivalLog
+from airflow_mlops.core.data.arrival_rules import Observer
 from airflow_mlops.core.data.catalog import list_versions
 from airflow_mlops.core.data.glob import check_path
 from airflow_mlops.core.data.pin import Pin

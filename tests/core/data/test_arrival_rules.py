@@ -11,10 +11,9 @@ from airflow_mlops.core.data.arrival import (
     Complete,
     FoundFile,
     Look,
-    Observer,
     Rule,
-    read_manifest,
 )
+from airflow_mlops.core.data.arrival_rules import Observer, read_manifest
 from airflow_mlops.core.errors import SpecError
 from airflow_mlops.spec.data import Arrival
 
