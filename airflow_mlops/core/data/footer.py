@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
 
 #: Years beyond these are no event times, whatever the footer says.
 _YEARS = range(1679, 2261)
+#: Most footers are smaller than this; none is larger than the other.
+_TAIL, _LARGEST = 64 << 10, 64 << 20
 
 
 def rows_outside(file: LocalFile, event_time: str, window: Window) -> int | None:
@@ -26,11 +29,36 @@ def rows_outside(file: LocalFile, event_time: str, window: Window) -> int | None
 
     if (window.since is None and window.until is None) or not file.is_plain_parquet:
         return None
-    with readable(file), pq.ParquetFile(file.path) as parquet:
-        ranges = _ranges(parquet.metadata, event_time)
-        if not ranges or any(_meets(low, high, window) for low, high in ranges):
-            return None
-        return int(parquet.metadata.num_rows)
+    with readable(file):
+        return _outside(pq.read_metadata(file.path), event_time, window)
+
+
+def rows_outside_of(tail: Callable[[int], bytes], kind: str, event_time: str, window: Window) -> int | None:
+    """As :func:`rows_outside`, of a file that is far away.
+
+    :param tail: the last so many bytes of the file; all, if it has fewer.
+    :param kind: its format.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    if (window.since is None and window.until is None) or kind != "parquet":
+        return None
+    data = tail(_TAIL)
+    needed = int.from_bytes(data[-8:-4], "little") + 8
+    if len(data) < needed <= _LARGEST:
+        data = tail(needed)
+    try:
+        return _outside(pq.read_metadata(pa.BufferReader(data)), event_time, window)
+    except pa.ArrowInvalid:  # whoever reads it says what is wrong with it
+        return None
+
+
+def _outside(metadata: pq.FileMetaData, event_time: str, window: Window) -> int | None:
+    ranges = _ranges(metadata, event_time)
+    if not ranges or any(_meets(low, high, window) for low, high in ranges):
+        return None
+    return int(metadata.num_rows)
 
 
 def _ranges(metadata: pq.FileMetaData, event_time: str) -> list[tuple[datetime, datetime]]:

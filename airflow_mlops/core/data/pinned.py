@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from airflow_mlops.core.data.event_time import Window
 from airflow_mlops.core.data.fetching import blob_cache, cached, fetch_object
+from airflow_mlops.core.data.footer import rows_outside_of
 from airflow_mlops.core.data.in_place import file_in_place
 from airflow_mlops.core.data.pin import Pin, PinnedObject
 from airflow_mlops.core.data.source import DataRoot
@@ -62,6 +64,32 @@ def fetcher(store: Store, root: DataRoot | None, pin: Pin) -> Callable[[PinnedOb
             raise DataMissing(_gone(what, pin.root, one.version_id), remedy=_MEND) from None
 
     return fetch
+
+
+def seer(root: DataRoot | None, pin: Pin, window: Window) -> Callable[[PinnedObject], int | None]:
+    """A function that says how many rows an object has, if its footer proves that none lies in a window; else None.
+
+    It reads the object's end only.
+
+    :raises DataError: if ``root`` can't read the pin's objects; the function does if an object is gone.
+    """
+    bucket = bucket_of(root, pin.root, f"dataset version {pin.name}@{pin.id}")
+
+    def see(one: PinnedObject) -> int | None:
+        if one.version_id is None:
+            return None
+        version_id = one.version_id
+        try:
+            return rows_outside_of(
+                lambda count: bucket.tail(one.source, min(count, one.size), version_id),
+                pin.format,
+                pin.event_time,
+                window,
+            )
+        except DataMissing:
+            return None  # whoever fetches it says which version is gone
+
+    return see
 
 
 def bucket_of(root: DataRoot | None, uri: str, what: str) -> S3Root:

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from airflow_mlops.core.data.event_time import Window
 from airflow_mlops.core.data.fetching import in_order, sweep_arriving
 from airflow_mlops.core.data.files import LocalFile, batches, merge_schemas
 from airflow_mlops.core.data.pin import Pin, PinnedObject
-from airflow_mlops.core.data.pinned import fetcher
-from airflow_mlops.core.data.scan import Scan, scan_file
+from airflow_mlops.core.data.pinned import fetcher, seer
+from airflow_mlops.core.data.scan import Scan, scan_file, scan_outside
 from airflow_mlops.core.data.source import DataRoot
 from airflow_mlops.core.data.statistics import ColumnTally
 from airflow_mlops.core.data.version import Column, DataFile, DatasetVersion, dataset_key
@@ -52,12 +53,15 @@ def profile(store: Store, root: DataRoot | None, pin: Pin, progress: Progress = 
     :raises DataError: if an object is gone or can't be read, no row lies in the window, event times are missing, or
         the objects differ in their schema.
     """
-    fetch = fetcher(store, root, pin)
-    objects = tuple(pin.objects())
     window = Window(pin.since, pin.until)
+    fetch, unread = fetcher(store, root, pin), seer(root, pin, window)
+    objects = tuple(pin.objects())
     subject = Subject(pin.name, pin.format, pin.event_time, window, f"{len(objects):,} objects of {pin.root}")
 
-    def bring(one: PinnedObject) -> tuple[LocalFile, str]:
+    def bring(one: PinnedObject) -> tuple[LocalFile, str] | Scan:
+        outside = unread(one)
+        if outside is not None:
+            return scan_outside(LocalFile(one.source, Path(one.source), pin.format), outside)
         path, sha256 = fetch(one)
         return LocalFile(one.source, path, pin.format), sha256
 
@@ -72,26 +76,31 @@ def profile(store: Store, root: DataRoot | None, pin: Pin, progress: Progress = 
 
 
 def scan_all(
-    subject: Subject, files: Iterable[tuple[LocalFile, str | None]], total: int, progress: Progress
+    subject: Subject,
+    files: Iterable[tuple[LocalFile, str | None] | Scan],
+    total: int,
+    progress: Progress,
 ) -> list[Scan]:
     """The files that have rows in the window.
 
-    :param files: each one with its SHA-256, None if it is not known yet.
+    :param files: each one with its SHA-256, None if it is not known yet; or what is known of it without reading it.
     :param total: how many there are.
     :raises NoRows: if no file has a row in the window.
     """
     scans, rows, schemas = [], 0, dict[object, object]()
-    for number, (file, sha256) in enumerate(files, 1):
-        if _is_told(number, total):
-            progress(f"reading {file.source} ({number:,} of {total:,})")
-        scan = scan_file(file, subject.event_time, subject.window, sha256, schemas)
+    for number, one in enumerate(files, 1):
+        if isinstance(one, Scan):
+            scan = one
+        else:
+            file, sha256 = one
+            if _is_told(number, total):
+                progress(f"reading {file.source} ({number:,} of {total:,})")
+            scan = scan_file(file, subject.event_time, subject.window, sha256, schemas)
         rows += scan.rows
         if scan.inside:
             scans.append(scan)
     if not rows:
-        raise NoRows(
-            f"data set is empty: no row in {subject.place}", given=f"{total:,} files without rows"
-        )
+        raise NoRows(f"data set is empty: no row in {subject.place}", given=f"{total:,} files without rows")
     if not scans:
         raise NoRows(
             f"no row of {subject.place} has its event time in the window",

@@ -63,7 +63,7 @@ def scan_file(
 
     outside = rows_outside(file, event_time, window)
     if outside is not None:
-        return Scan(file, sha256 or "", 0, pa.schema([]), outside, 0, None, None)
+        return scan_outside(file, outside)
     with readable(file):
         sha256, size = sha256 or hash_file(file.path), file.path.stat().st_size
     is_csv = file.format == "csv"
@@ -86,6 +86,13 @@ def scan_file(
     if schemas is not None:
         schema = schemas.setdefault(schema, schema)
     return Scan(file, sha256, size, schema, times.rows, times.inside, times.first, times.last)
+
+
+def scan_outside(file: LocalFile, rows: int) -> Scan:
+    """A file of which it is known without reading it that no row lies in the window."""
+    import pyarrow as pa
+
+    return Scan(file, "", 0, pa.schema([]), rows, 0, None, None)
 
 
 class _Times:

@@ -14,13 +14,14 @@ from airflow_mlops.core.data.delta import snapshot_table
 from airflow_mlops.core.data.event_time import Window
 from airflow_mlops.core.data.fetching import in_order, sweep_arriving, take_in
 from airflow_mlops.core.data.files import LocalFile, check_columns
+from airflow_mlops.core.data.footer import rows_outside_of
 from airflow_mlops.core.data.named import check_label, check_named, named_columns
 from airflow_mlops.core.data.object_versions import NULL_VERSION, NotPinnable, ObjectVersion
 from airflow_mlops.core.data.pin import Pin, make_pin, pin_key
 from airflow_mlops.core.data.profile import Subject, count, describe, merged_schema, scan_all
 from airflow_mlops.core.data.query import QueryRunner, snapshot_query
 from airflow_mlops.core.data.reading import load_version
-from airflow_mlops.core.data.scan import Scan
+from airflow_mlops.core.data.scan import Scan, scan_outside
 from airflow_mlops.core.data.source import DataRoot, FolderRoot, SourceFile
 from airflow_mlops.core.data.source_s3 import S3Root
 from airflow_mlops.core.data.version import DatasetVersion, dataset_key
@@ -137,7 +138,7 @@ def _pin_content(
     found = root.list(spec.data.place)
     place = f"{spec.data.place} below {root.uri}"
     subject = Subject(spec.name, spec.data.format, spec.data.event_time, window, place)
-    with closing(_on_this_machine(root, found, spec.data.format)) as files:
+    with closing(_on_this_machine(root, found, subject)) as files:
         scans = scan_all(subject, files, len(found), progress)
     schema = merged_schema(scans)
     check_columns(named_columns(spec), schema.names, _place(scans))
@@ -154,17 +155,38 @@ def _pin_content(
 
 
 def _on_this_machine(
-    root: DataRoot, found: Sequence[SourceFile], kind: str
-) -> Generator[tuple[LocalFile, str | None], None, None]:
-    """The files themselves, or copies in the cache under their hashes, where training finds them again."""
+    root: DataRoot, found: Sequence[SourceFile], subject: Subject
+) -> Generator[tuple[LocalFile, str | None] | Scan, None, None]:
+    """The files themselves, or copies in the cache under their hashes, where training finds them again.
+
+    Of an object whose footer says that no row lies in the window nothing else is fetched.
+    """
     if isinstance(root, FolderRoot):
         for source in found:
-            yield LocalFile(source.path, root.local(source.path), kind), None
+            yield LocalFile(source.path, root.local(source.path), subject.format), None
         return
     sweep_arriving()
-    with closing(in_order(lambda source: _fetch(root, source.path), found)) as fetched:
-        for source, (path, sha256) in zip(found, fetched, strict=True):
-            yield LocalFile(source.path, path, kind), sha256
+
+    def bring(source: SourceFile) -> tuple[LocalFile, str | None] | Scan:
+        outside = _rows_outside(root, source, subject)
+        if outside is not None:
+            return scan_outside(LocalFile(source.path, Path(source.path), subject.format), outside)
+        path, sha256 = _fetch(root, source.path)
+        return LocalFile(source.path, path, subject.format), sha256
+
+    with closing(in_order(bring, found)) as files:
+        yield from files
+
+
+def _rows_outside(root: DataRoot, source: SourceFile, subject: Subject) -> int | None:
+    if not isinstance(root, S3Root):
+        return None
+    return rows_outside_of(
+        lambda count: root.tail(source.path, min(count, source.size)),
+        subject.format,
+        subject.event_time,
+        subject.window,
+    )
 
 
 def _fetch(root: DataRoot, path: str, version_id: str | None = None) -> tuple[Path, str]:

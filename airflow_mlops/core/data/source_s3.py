@@ -148,6 +148,12 @@ class S3Root:
             )["Body"].read()
             return content
 
+    def tail(self, path: str, count: int, version_id: str | None = None) -> bytes:
+        """The last ``count`` bytes of an object; all, if it has fewer. :raises DataError: as :meth:`read_bytes`."""
+        with self._reading(path):
+            content: bytes = self._body(path, version_id, Range=f"bytes=-{count}").read()
+            return content
+
     def _write(self, body: Any, to: Path) -> None:
         from airflow_mlops.core.data.landing import landing
 
@@ -155,12 +161,11 @@ class S3Root:
             for chunk in body.iter_chunks(_CHUNK):
                 target.write(chunk)
 
-    def _body(self, path: str, version_id: str | None = None) -> Any:
+    def _body(self, path: str, version_id: str | None = None, **more: str) -> Any:
         key = self._prefix + "/".join(check_path(path))
         version = {} if version_id is None else {"VersionId": version_id}
-        return self._client.get_object(Bucket=self._bucket, Key=key, **version, **self._requests.object)[
-            "Body"
-        ]
+        asked = {"Bucket": self._bucket, "Key": key, **version, **more, **self._requests.object}
+        return self._client.get_object(**asked)["Body"]
 
     def _below(self, folder: str) -> Iterator[SourceFile]:
         start = len(self._prefix)

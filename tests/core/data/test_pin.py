@@ -402,3 +402,25 @@ class Died(Exception):
 
 def _die(*_: Any, **__: Any) -> Any:
     raise Died
+
+
+@pytest.mark.parametrize("versioned", [True, False])
+def test_of_an_object_outside_of_the_window_only_its_end_is_read(
+    server: S3Server, lake: Lake, store: Store, versioned: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lake.bucket = server.make_bucket(lake.client, versioned=versioned)
+    lake.months(*range(1, 7))
+    since, until = (datetime(2013, month, 1, 12, tzinfo=timezone.utc) for month in (3, 4))
+    fetched: list[str] = []
+    fetch = S3Root.fetch
+
+    def counting(root: S3Root, path: str, to: Path, version_id: str | None = None) -> None:
+        fetched.append(path)
+        fetch(root, path, to, version_id)
+
+    monkeypatch.setattr(S3Root, "fetch", counting)
+    version = snapshot(store, lake.root, spec(), since=since, until=until)
+    whole = snapshot(store, FolderRoot(lake.folder), spec(), since=since, until=until)
+    assert sorted(fetched) == ["flights/2013-03.parquet", "flights/2013-04.parquet"]
+    assert [one.sha256 for one in version.files] == [one.sha256 for one in whole.files]
+    assert version.rows == whole.rows
