@@ -63,7 +63,7 @@ _Portion = st.tuples(st.lists(answers(), max_size=6), st.lists(labels(), max_siz
 
 
 # A failure is not made smaller: it would take minutes.
-@settings(max_examples=25, phases=(Phase.explicit, Phase.generate))
+@settings(max_examples=16, phases=(Phase.explicit, Phase.generate))
 @given(portions=st.lists(_Portion, max_size=6), most_small=st.sampled_from([0, 1, 8]))
 def test_the_table_is_the_naive_join(
     portions: list[tuple[list[CaptureRecord], list[GroundTruth]]], most_small: int

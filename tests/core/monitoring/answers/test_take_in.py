@@ -152,8 +152,8 @@ def test_many_small_files_become_few_and_the_table_stays_as_it_was(store: Store)
     for as_of, expected in before.items():
         assert table.read(DAY, NOON + 10 * HOUR, as_of=as_of) == expected
     capture(store, answer(3))
-    tell(store, label(3, 3 / 4))
-    assert counts(take_in(store)) == {"duplicates": 1, "repeated": 1}
+    tell(store, label(3, 3 / 4), label(4, 4 / 4))
+    assert counts(take_in(store)) == {"duplicates": 1, "repeated": 2}
 
 
 class Mortal(MemoryStore):
