@@ -13,6 +13,7 @@ from airflow_mlops.core.errors import MlopsError
 
 #: Commands, each a module of this package (with _ for -); importing them is cheap, ``func`` imports what does the work.
 COMMANDS: Final = (
+    "answers",
     "aws",
     "data",
     "evaluation",
