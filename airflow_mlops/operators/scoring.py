@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_mlops.core.scoring.plan import Plan
-    from airflow_mlops.core.scoring.run import Standing
+    from airflow_mlops.core.scoring.run import Recorded
     from airflow_mlops.core.serving.sagemaker_transform import BatchTransform
     from airflow_mlops.core.serving.transform_rows import Predicted, Staged
 
@@ -160,7 +160,7 @@ class ScoreOperator(BatchTransformOperator):
             work.store, work.spec, dataset, at=scored_at(context, self.dataset), version=number
         )
 
-    def _told(self, work: Work, context: Context, plan: Plan, done: Standing) -> dict[str, Any]:
+    def _told(self, work: Work, context: Context, plan: Plan, done: Recorded) -> dict[str, Any]:
         """Say what was scored: in the log, as lineage, as asset event, as result."""
         from airflow_mlops.core.lineage.scoring import score_lineage
 

@@ -84,7 +84,7 @@ def plan_scoring(
     return Plan(spec.name, dataset, source, choice, at, columns)
 
 
-def standing(entries: Sequence[tuple[int, Scored]], plan: Plan) -> tuple[int, Scored] | None:
+def entry_of(entries: Sequence[tuple[int, Scored]], plan: Plan) -> tuple[int, Scored] | None:
     """The entry that says what the plan would say, and that no other one has taken the place of since.
 
     :param entries: of the log, oldest first, with their numbers.

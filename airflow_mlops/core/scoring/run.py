@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from airflow_mlops.core.errors import DataError, LogConflict
 from airflow_mlops.core.progress import Progress, ignore
 from airflow_mlops.core.scoring.partitions import write_partition
-from airflow_mlops.core.scoring.plan import Plan, standing
+from airflow_mlops.core.scoring.plan import Plan, entry_of
 from airflow_mlops.core.scoring.predicting import Predict, Predictions, predictor_of
 from airflow_mlops.core.scoring.record import (
     DATASET,
@@ -43,7 +43,7 @@ _SAID = 1_000_000
 
 
 @dataclass(frozen=True)
-class Standing:
+class Recorded:
     """An entry of the log. :param new: whether it was made now, and not found."""
 
     number: int
@@ -51,10 +51,10 @@ class Standing:
     new: bool
 
 
-def recorded(store: Store, plan: Plan) -> Standing | None:
+def recorded(store: Store, plan: Plan) -> Recorded | None:
     """What an earlier try or run of the same plan has recorded; None if it is to be done."""
-    found = standing(list(predictions_log(store, plan.model).entries()), plan)
-    return Standing(*found, new=False) if found else None
+    found = entry_of(list(predictions_log(store, plan.model).entries()), plan)
+    return Recorded(*found, new=False) if found else None
 
 
 def score(
@@ -65,7 +65,7 @@ def score(
     run: str | None = None,
     predict: Predict | None = None,
     progress: Progress = ignore,
-) -> Standing:
+) -> Recorded:
     """Predict every row of the plan that can be, unless that was done before. Memory is bounded, whatever the rows.
 
     :param by: who asks, and ``run`` in which Airflow run.
@@ -195,15 +195,15 @@ def _entry(
     )
 
 
-def _record(store: Store, plan: Plan, entry: Scored) -> Standing:
+def _record(store: Store, plan: Plan, entry: Scored) -> Recorded:
     """Append the entry, unless another writer has said the same meanwhile."""
     log = predictions_log(store, plan.model)
     while True:
         entries = list(log.entries())
-        found = standing(entries, plan)
+        found = entry_of(entries, plan)
         if found is not None:
-            return Standing(*found, new=False)
+            return Recorded(*found, new=False)
         try:
-            return Standing(log.append(entry, after=len(entries)), entry, new=True)
+            return Recorded(log.append(entry, after=len(entries)), entry, new=True)
         except LogConflict:
             continue

@@ -48,6 +48,21 @@ def test_nothing_is_deployed_at_first(log: DeploymentLog) -> None:
     assert log.champion() is None
 
 
+def test_what_should_have_served_before_a_moment(log: DeploymentLog, advance: Advance) -> None:
+    first = advance(HOUR)
+    promote(log, 1)
+    second = advance(HOUR)
+    challenge(log, 2, "canary", weight=0.5)
+    third = advance(2 * HOUR)
+    log.fallback(run="f", **WHY)
+    after = advance(HOUR)
+    assert log.desired_before(first) == NOTHING
+    assert (log.desired_before(second).mode, log.desired_before(second).champion) == ("champion", 1)
+    assert log.desired_before(second + HOUR / 2).challenger == 2
+    assert log.desired_before(third).mode == "champion", "the lease of the canary is over"
+    assert (log.desired_before(after).mode, log.desired_before(after).number) == ("fallback", 3)
+
+
 def test_a_release_from_shadow_to_champion(log: DeploymentLog) -> None:
     promote(log, 1)
     assert log.desired().model_dump() == {

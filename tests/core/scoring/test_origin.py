@@ -12,7 +12,7 @@ from airflow_mlops.core.errors import DataError
 from airflow_mlops.core.scoring.origin import joined
 from airflow_mlops.core.scoring.plan import plan_scoring
 from airflow_mlops.core.scoring.reading import read_predictions
-from airflow_mlops.core.scoring.run import Standing, score
+from airflow_mlops.core.scoring.run import Recorded, score
 from airflow_mlops.core.scoring.source import pin_source
 from tests.core.scoring.world import World, day, frame_of, make_world
 
@@ -31,7 +31,7 @@ def rainy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     return make_world(tmp_path, data={"joins": [WEATHER]}, features={"columns": columns})
 
 
-def scored(world: World) -> Standing:
+def scored(world: World) -> Recorded:
     version = pin_source(world.store, world.root, world.spec)
     whole = joined(world.store, world.root, world.spec, version, by="ann")
     return score(world.store, plan_scoring(world.store, world.spec, whole, at=day(20)), by="ann")

@@ -18,7 +18,7 @@ from airflow_mlops.core.registry.deployment import Deployment
 from airflow_mlops.core.registry.deployments import DeploymentLog
 from airflow_mlops.core.registry.versions import Registry
 from airflow_mlops.core.scoring.plan import Plan, plan_scoring
-from airflow_mlops.core.scoring.run import Standing, score
+from airflow_mlops.core.scoring.run import Recorded, score
 from airflow_mlops.core.scoring.source import pin_source
 from airflow_mlops.core.store import Store, open_store
 from airflow_mlops.core.training.predictor import Predictor
@@ -82,7 +82,7 @@ class World:
         version = pin_source(self.store, self.root, spec, since=since, until=until)
         return plan_scoring(self.store, spec, version, at=at or until or day(20), **over)
 
-    def score(self, *args: Any, **over: Any) -> Standing:
+    def score(self, *args: Any, **over: Any) -> Recorded:
         return score(self.store, self.plan(*args, **over), by="ann")
 
     def expected(self, frame: pd.DataFrame, version: int = 1) -> list[float]:
