@@ -12,6 +12,7 @@ from airflow_mlops.core.data.event_time import Window
 from airflow_mlops.core.errors import KeyMissing, RegistryError
 from airflow_mlops.core.scoring.record import ADDED, FILE, Partition, Scored, predictions_log
 from airflow_mlops.core.store import Store
+from airflow_mlops.core.store.arrival import sweep
 from airflow_mlops.core.store.blobs import hash_file
 from airflow_mlops.core.store.cache import cache_dir
 
@@ -190,6 +191,7 @@ def _local(store: Store, partition: Partition) -> Path:
     """
     path = cache_dir() / "predictions" / partition.sha256[:2] / partition.sha256
     if not path.is_file() or hash_file(path) != partition.sha256:
+        sweep(path.parent, ".*.part")
         try:
             store.download(partition.key, path, partition.sha256)
         except KeyMissing:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -33,6 +34,8 @@ from airflow_mlops.core.scoring.record import (
 from airflow_mlops.core.scoring.sifting import Aside, Rows, sift
 from airflow_mlops.core.scoring.spool import DaySpool
 from airflow_mlops.core.store import Store
+from airflow_mlops.core.store.arrival import sweep
+from airflow_mlops.core.store.cache import cache_dir
 from airflow_mlops.core.validation.quarantine import Quarantine, quarantine
 
 if TYPE_CHECKING:
@@ -78,8 +81,7 @@ def score(
     if found is not None:
         return found
     aside = Aside(plan)
-    with tempfile.TemporaryDirectory(prefix="airflow-mlops-") as name:
-        folder = Path(name)
+    with _room() as folder:
         spool = DaySpool(folder, plan.dataset.event_time)
         with quarantine(plan.source, aside.reasons) as bad:
             aside.keep_in(bad)
@@ -89,6 +91,16 @@ def score(
             )
             entry = _entry(store, plan, partitions, aside, bad, run, by)
     return _record(store, plan, entry)
+
+
+@contextmanager
+def _room() -> Iterator[Path]:
+    """A folder for what does not fit into memory. In the cache, since ``/tmp`` may be memory itself."""
+    place = cache_dir() / "scoring"
+    place.mkdir(exist_ok=True)
+    sweep(place, "*/*")  # of tasks that were killed
+    with tempfile.TemporaryDirectory(dir=place) as name:
+        yield Path(name)
 
 
 def fitting_rows(store: Store, plan: Plan) -> Iterator[pa.RecordBatch]:

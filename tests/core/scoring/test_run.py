@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import os
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -267,6 +269,28 @@ def test_rows_that_can_not_be_predicted_are_set_aside_with_reasons(world: World)
     good = frame.drop(index=[3, 7, 50])
     plain = good.assign(amount=good["amount"].astype(float), express=good["express"] == "True")
     assert list(read(world)["_prediction"]) == world.expected(plain)
+
+
+def test_one_bad_cell_of_a_csv_file_costs_one_row(world: World) -> None:
+    frame = frame_of(range(1, 3))
+    odd = frame.astype({"amount": object})
+    odd.loc[9, "amount"] = "much"
+    world.write("a.csv", odd)
+    spec = world.spec.with_overrides({"scoring": {"source": "new/*.csv"}})
+    done = world.score(spec=spec).entry
+    assert (done.rows, done.reasons) == (79, {"amount: no finite number": 1})
+    assert list(read(world)["_prediction"]) == pytest.approx(world.expected(frame.drop(index=9)))
+
+
+def test_nothing_is_left_in_the_cache_but_what_a_killed_task_left_today(world: World, tmp_path: Path) -> None:
+    world.write("a.parquet", frame_of(range(1, 3)))
+    left = [tmp_path / "cache" / "scoring" / "dead" / name for name in ("old", "new")]
+    left[0].parent.mkdir(parents=True)
+    for path in left:
+        path.write_bytes(b"x")
+    os.utime(left[0], (0, 0))
+    world.score()
+    assert [path for path in (tmp_path / "cache" / "scoring").rglob("*") if path.is_file()] == left[1:]
 
 
 def test_data_of_which_no_row_fits_are_refused(world: World) -> None:
