@@ -77,7 +77,11 @@ def fetch_file(store: Store, sha256: str, cache: Path) -> Path:
     :raises KeyMissing: if the content is not stored.
     :raises IntegrityError: if what is stored hashes to something else.
     """
-    key = blob_key(sha256)
+    return fetched(store, blob_key(sha256), sha256, cache)
+
+
+def fetched(store: Store, key: str, sha256: str, cache: Path) -> Path:
+    """As :func:`fetch_file`, for content that lies under another key."""
     path = cache / sha256[:2] / sha256
     if not path.is_file() or hash_file(path) != sha256:
         sweep(path.parent, ".*.part")

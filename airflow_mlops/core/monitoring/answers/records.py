@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timezone
 
 from pydantic import Field
 
@@ -161,6 +161,7 @@ def _percent(part: int, whole: int) -> str:
 
 
 def _period(since: datetime, until: datetime) -> str:
+    since, until = since.astimezone(timezone.utc), until.astimezone(timezone.utc)
     midnight = since.hour == since.minute == since.second == since.microsecond == 0
     if midnight and (until - since).total_seconds() == 86_400:
         return f"{since:%a} {since.day} {since:%B %Y}"

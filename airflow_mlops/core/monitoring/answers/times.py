@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from airflow_mlops.core.errors import MlopsError
+from airflow_mlops.core.errors import RegistryError
 from airflow_mlops.core.registry.versions import Registry
 from airflow_mlops.core.store import Store
 
@@ -28,6 +28,6 @@ class TimesOfVersions:
             return frozenset()
         try:
             signature = self._registry.get(int(digits)).trained.signature
-        except MlopsError:
+        except RegistryError:
             return frozenset()
         return frozenset(column.name for column in signature.inputs if column.type == _TIME)

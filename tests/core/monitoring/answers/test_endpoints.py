@@ -25,6 +25,11 @@ from tests.servers import ServerMissingError, ministack
 from tests.waiting import wait_until
 
 
+@pytest.fixture(autouse=True)
+def _cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIRFLOW_MLOPS_CACHE", str(tmp_path / "cache"))
+
+
 @pytest.fixture
 def s3_store() -> Iterator[S3Store]:
     try:
