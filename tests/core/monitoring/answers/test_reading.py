@@ -250,7 +250,8 @@ def test_other_tools_read_the_files(store: FolderStore) -> None:
     take_in(store)
     files = AnswersTable(store, MODEL).files(DAY, NOW)
     found = duckdb.sql(
-        f"""SELECT _event_id, _label FROM read_parquet({list(files.rows)}, union_by_name = true) LEFT JOIN
+        f"""SELECT _event_id, _label FROM read_parquet({list(files.rows)}, union_by_name = true,
+        hive_partitioning = false) LEFT JOIN
         (SELECT _inference_id, _row, arg_max(_label, _label_at) AS _label FROM read_parquet({list(files.labels)})
         GROUP BY ALL) USING (_inference_id, _row) ORDER BY _at"""
     ).fetchall()
