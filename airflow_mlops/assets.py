@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from airflow.sdk import AssetWatcher
     from openlineage.client.event_v2 import Dataset
 
-    from airflow_mlops.spec import ModelSpec
+    from airflow_mlops.spec import Arrival, ModelSpec
 
 #: The part of a dataset's asset that tells of new files.
 ARRIVAL = "arrival"
@@ -56,15 +56,34 @@ def watched_dataset_asset(spec: ModelSpec, mlops_conn_id: str | None = None) -> 
     :param mlops_conn_id: connection that says where the data are; without one, ``[mlops] conn_id``.
     :raises SpecError: if the spec has no ``data.arrival``.
     """
+    arrival, source = spec.data.arrival, spec.data.source
+    if arrival is None or source is None:
+        raise SpecError(f"{spec.name} watches no data", remedy="set data.source and data.arrival in the spec")
+    return _watched(spec.name, source, arrival, mlops_conn_id)
+
+
+def watched_scoring_asset(spec: ModelSpec, mlops_conn_id: str | None = None) -> Asset:
+    """The asset ``mldataset://<model>__scoring/arrival``: the same for the rows that a model scores.
+
+    :param spec: a model with ``scoring.arrival``.
+    :param mlops_conn_id: connection that says where the data are; without one, ``[mlops] conn_id``.
+    :raises SpecError: if the spec has no ``scoring.arrival``.
+    """
+    from airflow_mlops.spec.scoring import scored_dataset
+
+    scoring = spec.scoring
+    if scoring is None or scoring.arrival is None:
+        raise SpecError(f"{spec.name} watches no rows to score", remedy="set scoring.arrival in the spec")
+    return _watched(scored_dataset(spec.name), scoring.source, scoring.arrival, mlops_conn_id)
+
+
+def _watched(dataset: str, source: str, arrival: Arrival, mlops_conn_id: str | None) -> Asset:
     from airflow.sdk import AssetWatcher
 
     from airflow_mlops.triggers.arrival import NewDataTrigger
 
-    arrival, source = spec.data.arrival, spec.data.source
-    if arrival is None or source is None:
-        raise SpecError(f"{spec.name} watches no data", remedy="set data.source and data.arrival in the spec")
     trigger = NewDataTrigger(
-        dataset=spec.name,
+        dataset=dataset,
         source=source,
         complete=arrival.complete,
         settle=arrival.settle.total_seconds(),
@@ -72,7 +91,7 @@ def watched_dataset_asset(spec: ModelSpec, mlops_conn_id: str | None = None) -> 
         mlops_conn_id=mlops_conn_id or "",
     )
     return _create(
-        "mldataset", spec.name, ARRIVAL, None, [AssetWatcher(name=f"{spec.name}.arrival", trigger=trigger)]
+        "mldataset", dataset, ARRIVAL, None, [AssetWatcher(name=f"{dataset}.arrival", trigger=trigger)]
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field, model_validator
 
 from airflow_mlops.core.section import Section
-from airflow_mlops.spec.data import check_below_root, format_of
+from airflow_mlops.spec.data import Arrival, check_below_root, format_of
 from airflow_mlops.spec.duration import Duration
 
 
@@ -23,7 +23,11 @@ class Scoring(Section):
     )
     carry: tuple[str, ...] = Field((), description="Columns of the source that stand beside each prediction.")
     schedule: str | None = Field(
-        None, description="Cron expression of the score DAG; without one, new files of the source start it."
+        None,
+        description="Cron expression of the score DAG; without one, an event of the source's asset starts it.",
+    )
+    arrival: Arrival | None = Field(
+        None, description="New files of the source start the score DAG by themselves, when they are complete."
     )
     ahead: Duration | None = Field(
         None,
@@ -38,6 +42,8 @@ class Scoring(Section):
         twice = sorted({name for name in self.carry if self.carry.count(name) > 1})
         if twice:
             raise ValueError(f"{', '.join(twice)}: columns to carry stand once")
+        if self.arrival is not None and self.schedule is not None:
+            raise ValueError("the score DAG starts by a schedule, or on the arrival of files, not both")
         if self.ahead is not None and self.schedule is None:
             raise ValueError("ahead is about the periods of a schedule: it needs scoring.schedule")
         return self

@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import DAG, Asset, Param
 
-from airflow_mlops.assets import create_dataset_asset, create_model_asset
+from airflow_mlops.assets import create_dataset_asset, create_model_asset, watched_scoring_asset
 from airflow_mlops.core.errors import SpecError
 from airflow_mlops.operators.scoring import ScoreOperator, SnapshotScoringOperator
 from airflow_mlops.spec import ModelSpec
 from airflow_mlops.spec.scoring import scored_dataset
 from airflow_mlops.templates.params import add_params
 
+if TYPE_CHECKING:
+    from airflow.sdk.definitions.asset import BaseAsset
+
 
 def score(spec: ModelSpec, *, mlops_conn_id: str | None = None, **dag_args: Any) -> DAG:
     """Make the DAG ``<model>.score``.
 
-    It runs on the cron schedule ``scoring.schedule``, or without one on events of the source's asset; see
-    :func:`scoring_asset`. It predicts the rows of its period, and says so by an event of ``mlmodel://<model>/predictions``.
+    It runs on the cron schedule ``scoring.schedule``; without one on events of the source's asset, see
+    :func:`scoring_asset`, and on new files where the spec says ``scoring.arrival``. It predicts the rows of its period,
+    and says so by an event of ``mlmodel://<model>/predictions``.
 
     :param spec: the model; with a section ``scoring``.
     :param mlops_conn_id: connection that says where everything runs; without one, ``[mlops] conn_id``.
@@ -31,7 +35,7 @@ def score(spec: ModelSpec, *, mlops_conn_id: str | None = None, **dag_args: Any)
             f"spec of {spec.name} has no section scoring", remedy="say there which rows are predicted"
         )
     settings = {
-        "schedule": spec.scoring.schedule or [scoring_asset(spec.name)],
+        "schedule": spec.scoring.schedule or _events(spec, mlops_conn_id),
         "catchup": False,
         "max_active_runs": 1,
         "tags": ["mlops", spec.name],
@@ -55,6 +59,14 @@ def score(spec: ModelSpec, *, mlops_conn_id: str | None = None, **dag_args: Any)
         dag.add_result(predict.output)
     add_params(dag, _params())
     return dag
+
+
+def _events(spec: ModelSpec, mlops_conn_id: str | None) -> BaseAsset:
+    """What starts the DAG where no schedule does."""
+    asset = scoring_asset(spec.name)
+    if spec.scoring is None or spec.scoring.arrival is None:
+        return asset
+    return asset | watched_scoring_asset(spec, mlops_conn_id)
 
 
 def scoring_asset(model: str) -> Asset:

@@ -11,7 +11,7 @@ from airflow.sdk.exceptions import ParamValidationError
 
 from airflow_mlops.notifications.deadline import release_deadline
 from airflow_mlops.notifications.webhook import WebhookNotifier
-from airflow_mlops.templates import lifecycle, monitor, release, rollback, rollout
+from airflow_mlops.templates import lifecycle, monitor, release, rollback, rollout, score
 from tests.templates.conftest import small_spec
 
 
@@ -124,6 +124,18 @@ def test_a_release_has_a_deadline_unless_its_author_takes_it_away() -> None:
 def test_a_spec_with_scoring_has_a_score_dag() -> None:
     dags = lifecycle(small_spec(scoring={"source": "ahead/*.parquet"}))
     assert [dag.dag_id for dag in dags][-1] == "flight_delay.score"
+
+
+def test_new_rows_to_score_start_the_scoring() -> None:
+    dag = score(small_spec(scoring={"source": "ahead/*.parquet", "arrival": {}}))
+    condition: Any = dag.timetable.asset_condition
+    assert [asset.uri for asset in condition.objects] == [
+        "mldataset://flight_delay__scoring/",
+        "mldataset://flight_delay__scoring/arrival",
+    ]
+    assert [watcher.trigger.source for asset in condition.objects for watcher in asset.watchers] == [
+        "ahead/*.parquet"
+    ]
 
 
 def test_new_files_start_a_release_where_the_spec_says_when_they_are_complete() -> None:
