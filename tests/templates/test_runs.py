@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -14,6 +15,7 @@ from airflow_mlops.core.record import utc_now
 from airflow_mlops.core.registry.deployments import DeploymentLog
 from airflow_mlops.core.registry.versions import Registry
 from airflow_mlops.core.serving.captures import read_captures
+from airflow_mlops.core.serving.ground_truth import read_ground_truth
 from airflow_mlops.demo.flights import month_of
 from airflow_mlops.demo.traffic import Traffic
 from airflow_mlops.templates import monitor, release, rollback, rollout
@@ -153,18 +155,57 @@ def test_an_unknown_override_is_one_clear_line(ground: Ground, champion: Any) ->
     assert state(run, "snapshot") == "upstream_failed"
 
 
-def test_the_monitor_finds_drift_and_asks_for_retraining(ground: Ground, champion: Any) -> None:
+@pytest.fixture(scope="module")
+def warmth(ground: Ground, champion: Any) -> Iterator[Traffic]:
+    """Requests that no champion has learned from, answered; their truth is told at the end."""
     warm = month_of(7).head(400).assign(temp=lambda frame: frame["temp"] + 40, distance=42, carrier="AA")
     start = utc_now()
-    with Traffic(ground.endpoint, MODEL, warm, name="warm", rate=200):
-        wait_until(lambda: len(list(read_captures(ground.store, MODEL, start))) >= 200)
+    with Traffic(ground.endpoint, MODEL, warm, name="warm", rate=200, limit=300, late=True) as traffic:
+        traffic.finish()
+        wait_until(lambda: len(list(read_captures(ground.store, MODEL, start))) >= 300)
+        yield traffic
+
+
+def test_the_monitor_finds_drift_and_asks_for_retraining_once(ground: Ground, warmth: Traffic) -> None:
     run = play(monitor(small_spec()))
     assert str(run.state) == "success"
-    assert state(run, "reconcile") == "success"
-    told = result(run, "drift")
-    assert told["retrain"]
+    told = result(run, "decide")
+    assert told["retrain"], told["said"]
     assert {"temp", "carrier"} <= set(told["columns"])
+    assert (told["labelled"], told["judged_on"]) == (0, "estimated")
+    assert told["estimated"]["log_loss"]["value"] > 0
     assert state(run, "request_retraining") == "success"
+    assert result(run, "alert")["unsent"]
+    again = play(monitor(small_spec()))
+    assert not result(again, "decide")["retrain"]
+    assert "asked already" in result(again, "decide")["said"]
+    assert state(again, "request_retraining") == "skipped"
+    assert str(again.state) == "success"
+
+
+def test_labels_that_came_later_are_measured(ground: Ground, warmth: Traffic) -> None:
+    warmth.tell_truth()
+    wait_until(
+        lambda: len(list(read_ground_truth(ground.store, MODEL, utc_now() - timedelta(hours=1)))) >= 300
+    )
+    told = result(play(monitor(small_spec())), "decide")
+    assert told["labelled"] >= 300
+    assert told["judged_on"] == "measured"
+    assert told["measured"]["log_loss"]["low"] <= told["measured"]["log_loss"]["value"]
+
+
+def test_a_period_is_the_same_whenever_it_is_looked_at(ground: Ground, warmth: Traffic) -> None:
+    until = utc_now().isoformat()
+    runs = [play(monitor(small_spec()), {"until": until, "window": "2h"}) for _ in range(2)]
+    drifts = [result(run, "drift")["ref"] for run in runs]
+    assert drifts[0] == drifts[1]
+
+
+def test_a_look_with_nothing_to_look_at_says_so(ground: Ground, champion: Any) -> None:
+    run = play(monitor(small_spec()), {"until": "2013-01-01T00:00:00Z"})
+    assert str(run.state) == "success"
+    told = result(run, "decide")
+    assert (told["outcome"], told["champion"], told["retrain"]) == ("inconclusive", None, False)
 
 
 def test_rollback_goes_to_the_version_before(ground: Ground, champion: Any) -> None:
