@@ -41,15 +41,18 @@ class Influences:
     counted: NDArray[np.bool_]
 
 
-def influences(name: str, labels: Floats, scores: Floats) -> Influences:
-    """The influences on metric ``name``, which is defined for these rows.
+def influences(name: str, labels: Floats, scores: Floats) -> Influences | None:
+    """The influences on metric ``name``; None where it is not defined for these rows, as in
+    :func:`~airflow_mlops.core.evaluation.metrics.measure_one`.
 
     ``f1`` is given as ``TP / (TP + FP + FN)``, ``rmse`` as the mean square, ``r2`` as its distance from 1.
     """
-    if name == "auc":
-        return _auc(labels, scores)
-    if name == "average_precision":
-        return _average_precision(labels, scores)
+    if not len(labels) or not np.isfinite(scores).all():
+        return None
+    if name in ("auc", "average_precision"):
+        if not 0 < labels.mean() < 1:
+            return None
+        return _auc(labels, scores) if name == "auc" else _average_precision(labels, scores)
     if name == "r2":
         errors, spread = (labels - scores) ** 2, (labels - labels.mean()) ** 2
         return _ratio("loss", errors, spread)
@@ -81,9 +84,11 @@ def _distances(labels: Floats, scores: Floats) -> Floats:
 LOSSES = {"log_loss": log_losses, "brier": _squares, "rmse": _squares, "mae": _distances}
 
 
-def _ratio(kind: Kind, above: Floats, below: Floats) -> Influences:
+def _ratio(kind: Kind, above: Floats, below: Floats) -> Influences | None:
     """Of the ratio of two sums (Cochran, "Sampling Techniques", 1977, section 6.3)."""
     total = float(below.sum())
+    if total <= 0:
+        return None
     value = float(above.sum()) / total
     return Influences(kind, value, (above - value * below) / total, below > 0)
 

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from airflow_mlops.core.evaluation.influence import Influences, influences
-from airflow_mlops.core.evaluation.metrics import mass_bins, measure
+from airflow_mlops.core.evaluation.metrics import known_metrics, mass_bins, measure_one
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -56,14 +56,18 @@ def measure_with_intervals(
     :param clusters: ways to cluster the rows, each a number from 0 for each row; independent rows without any.
     """
     ways = list(clusters) or [np.arange(len(labels))]
-    found = measure(objective, labels, scores)
-    return {name: _interval(name, value, labels, scores, ways) for name, value in found.items()}
+    found = {name: _interval(name, labels, scores, ways) for name in known_metrics(objective)}
+    return {name: one for name, one in found.items() if one is not None and math.isfinite(one.value)}
 
 
-def _interval(name: str, value: float, labels: Floats, scores: Floats, ways: Sequence[Codes]) -> Interval:
+def _interval(name: str, labels: Floats, scores: Floats, ways: Sequence[Codes]) -> Interval | None:
     if name == "calibration_error":
-        return _calibration_interval(value, labels, scores, ways)
+        value = measure_one(name, labels, scores)
+        return None if value is None else _calibration_interval(value, labels, scores, ways)
     effect = influences(name, labels, scores)
+    if effect is None:
+        return None
+    value = _metric_of(name, effect.value)
     spread = max((_spread(effect, way) for way in ways), key=lambda one: one.half)
     if not math.isfinite(spread.half):
         return Interval(value)

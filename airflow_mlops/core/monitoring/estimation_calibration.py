@@ -138,7 +138,10 @@ def _platt(knots: Floats, hits: Floats, rows: Floats, _: Floats | None) -> Float
         slope = x @ (targets - rows * p)
         curve = (x * (rows * p * (1 - p))) @ x.T + 1e-9 * np.eye(2)
         step = np.linalg.solve(curve, slope)
-        beta = beta + step * min(1.0, 2.0 / (np.abs(step).max() + 1e-12))
+        largest = float(np.abs(step).max())
+        beta = beta + step * min(1.0, 2.0 / (largest + 1e-12))
+        if largest < 1e-8:
+            break
     return np.asarray(1 / (1 + np.exp(-np.clip(np.array([beta[0], max(beta[1], 0.0)]) @ x, -30, 30))))
 
 

@@ -32,55 +32,65 @@ def input_freshness(
     inputs = [(spec.name, data.place, glob)]
     inputs += [(f"{spec.name}__{join.name}", join.source, join.source) for join in data.joins]
     return tuple(
-        _freshness(spec, name, place, _newest(store, root, name, pattern, now), now)
+        _freshness(spec, name, place, _written(store, root, name, pattern, now), now)
         for name, place, pattern in inputs
     )
 
 
 def _freshness(
-    spec: ModelSpec, name: str, place: str, newest: datetime | None, now: datetime
+    spec: ModelSpec, name: str, place: str, written: list[datetime], now: datetime
 ) -> InputFreshness:
     limit = spec.monitoring.freshness
-    stale = limit is not None and (newest is None or now - newest > limit)
+    newest = max((one for one in written if one <= now), default=None)
+    # Where all is later than a look at the past, it was written again since: then nobody knows.
+    stale = limit is not None and (now - newest > limit if newest is not None else not written)
     return InputFreshness(name=name, place=place, newest=newest, stale=stale)
 
 
-def _newest(
+def _written(
     store: Store, root: DataRoot | None, name: str, glob: str | None, now: datetime
-) -> datetime | None:
+) -> list[datetime]:
+    """When an input's newest files were written, by ``now`` and later; without files, when its newest event was."""
     if root is None or glob is None:
         return _newest_event(store, name, now)
     try:
-        return _newest_file(root, glob, now)
+        return _newest_files(root, glob, now)
     except SourceUnavailable:
         raise
     except PlatformError:  # a root of another kind, which can't tell when its files were written
         return _newest_event(store, name, now)
     except DataError:  # no such place, or one that may not be read: nothing is known to be there
-        return None
+        return []
 
 
-def _newest_file(root: DataRoot, glob: str, now: datetime) -> datetime | None:
+def _newest_files(root: DataRoot, glob: str, now: datetime) -> list[datetime]:
     from airflow_mlops.core.data.arrival_listing import open_listing
     from airflow_mlops.core.data.glob import check_path, path_matches
 
     parts = check_path(glob)
-    written = (
-        one.at
-        for one in open_listing(root, glob).list().files
-        if one.at <= now.timestamp() and path_matches(one.path.split("/"), parts)
-    )
-    newest = max(written, default=None)
-    return None if newest is None else datetime.fromtimestamp(newest, timezone.utc)
+    written = [
+        one.at for one in open_listing(root, glob).list().files if path_matches(one.path.split("/"), parts)
+    ]
+    earlier = [at for at in written if at <= now.timestamp()]
+    newest = (max(some) for some in (earlier, written) if some)
+    return [datetime.fromtimestamp(at, timezone.utc) for at in newest]
 
 
-def _newest_event(store: Store, name: str, now: datetime) -> datetime | None:
+def _newest_event(store: Store, name: str, now: datetime) -> list[datetime]:
     from airflow_mlops.core.data.catalog import list_versions
     from airflow_mlops.core.data.version import DatasetVersion
 
     try:
         versions = list_versions(store, name)
     except DataError:
-        return None
-    events = (one.last_event for one in versions if isinstance(one, DatasetVersion) and one.created_at <= now)
-    return max(events, default=None)
+        return []
+    return [
+        min(_aware(one.last_event), now)  # what is planned ahead is as new as can be
+        for one in versions
+        if isinstance(one, DatasetVersion) and one.created_at <= now
+    ]
+
+
+def _aware(event: datetime) -> datetime:
+    """Events of a source without zones are in UTC."""
+    return event if event.tzinfo else event.replace(tzinfo=timezone.utc)

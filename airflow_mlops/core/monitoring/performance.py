@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Protocol
 
+from airflow_mlops.core.evaluation.slices import source_of
 from airflow_mlops.core.monitoring.estimation_champion import Estimator, estimator_of
 from airflow_mlops.core.monitoring.estimation_errors import distrusted
 from airflow_mlops.core.monitoring.freshness import input_freshness
@@ -120,7 +121,7 @@ def _collected(
     known = None if number is None else champions.of(number)
     wanted = Wanted(
         objective=spec.training.objective if known is None else known.objective,
-        slices=tuple(dict.fromkeys([*asked.slices, *gated])),
+        slices={name: source_of(name, spec.features.columns) for name in (*asked.slices, *gated)},
         columns=() if known is None or known.objective == "binary" else known.columns,
         label_delay=asked.label_delay,
     )

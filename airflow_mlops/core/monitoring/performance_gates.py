@@ -174,7 +174,7 @@ def _against_limit(gate: Gate, value: Value, base: float | None, rows: int, said
         return _result(gate, value, base, limit, rows, f"{told}: the interval holds the limit")
     reason = f"{told}: the whole interval is {side} it"
     return _result(
-        gate, value, base, limit, rows, reason, "pass" if inside else "fail", low if least else high
+        gate, value, base, limit, rows, reason, "pass" if inside else "fail", low if least == inside else high
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any, Protocol
@@ -77,12 +77,12 @@ class PeriodRows:
 class Wanted:
     """What is read of each row besides its answer.
 
-    :param slices: columns, or parts of times, whose values are reported one by one.
+    :param slices: columns, or parts of times, whose values are reported one by one, with the column they are made of.
     :param columns: raw columns that an estimate looks at.
     """
 
     objective: str
-    slices: Sequence[str]
+    slices: Mapping[str, str]
     columns: Sequence[str]
     label_delay: timedelta | None = None
 
@@ -92,6 +92,8 @@ def collect(
 ) -> PeriodRows:
     """Read one period once. The same table gives the same rows in the same order, however it is cut into batches."""
     import pandas as pd
+
+    from airflow_mlops.core.evaluation.slices import MISSING
 
     found = PeriodRows(since, until, champion, Traffic(since, until), pd.DataFrame())
     kept = _Kept()
@@ -104,6 +106,8 @@ def collect(
         if len(mine):
             kept.add(_counted(found, mine, as_of, wanted))
     found.frame = kept.frame()
+    vanished = {one for name, one in wanted.slices.items() if found.rows == found.slices[name, MISSING] > 0}
+    found.notes.update(f"column {one} is missing in all requests" for one in vanished)
     return found
 
 
@@ -120,14 +124,12 @@ def _frames(
 
 
 def _raw_columns(wanted: Wanted) -> list[str]:
-    """The columns behind the slices, and both readings of a name that may be a part of a time."""
-    from airflow_mlops.core.evaluation.slices import TIME_PARTS
+    return [_stored(name) for name in (*wanted.columns, *wanted.slices.values())]
 
-    names = list(wanted.columns)
-    for name in wanted.slices:
-        base, _, part = name.rpartition(".")
-        names += [name, base] if part in TIME_PARTS else [name]
-    return [f"_{name}" if name.startswith("_") else name for name in names]
+
+def _stored(name: str) -> str:
+    """How the table calls a column of requests: names that begin as its own do get one more ``_``."""
+    return f"_{name}" if name.startswith("_") else name
 
 
 def _counted(found: PeriodRows, mine: pd.DataFrame, as_of: datetime, wanted: Wanted) -> pd.DataFrame:
@@ -158,24 +160,24 @@ def _counted(found: PeriodRows, mine: pd.DataFrame, as_of: datetime, wanted: Wan
     found.odd_labels += int(odd.sum())
     if wanted.label_delay is not None:
         found.overdue += int((~with_label & (times < _microseconds(as_of - wanted.label_delay))).sum())
-    for name in wanted.slices:
-        texts = _slice_texts(mine, name, found.notes)
+    for name, source in wanted.slices.items():
+        texts = _slice_texts(mine, name, source, found.notes)
         kept[SLICE + name] = texts
         found.slices.update((name, text) for text in texts)
         found.slices_labelled.update((name, text) for text in texts[with_label])
-    raw = {name: mine[name].to_numpy() for name in wanted.columns if name in mine.columns}
+    raw = {name: mine[_stored(name)].to_numpy() for name in wanted.columns if _stored(name) in mine.columns}
     return pd.DataFrame({**raw, **kept})
 
 
-def _slice_texts(frame: pd.DataFrame, name: str, notes: set[str]) -> NDArray[Any]:
+def _slice_texts(frame: pd.DataFrame, name: str, source: str, notes: set[str]) -> NDArray[Any]:
     """The values of a slice's column as texts; all missing where the column has vanished or can't be sliced by."""
-    from airflow_mlops.core.evaluation.slices import MISSING, slice_column, source_of, values_of
+    from airflow_mlops.core.evaluation.slices import MISSING, slice_column, values_of
 
-    plain = frame.rename(columns={f"_{name}": name}) if name.startswith("_") else frame
+    stored = _stored(source)
     try:
-        if source_of(name, plain.columns) in plain.columns:
-            return values_of(slice_column(plain, name)).to_numpy(dtype=object)
-        notes.add(f"requests carry no column {name}")
+        if stored in frame.columns and frame[stored].notna().any():
+            column = slice_column(frame[[stored]].set_axis([source], axis=1), name)
+            return np.asarray(values_of(column).to_numpy(dtype=object))
     except DataError as error:
         notes.add(error.problem)
     return np.full(len(frame), MISSING, dtype=object)
