@@ -115,10 +115,12 @@ def test_an_endpoint_that_does_not_follow_fails_the_monitor() -> None:
     assert dag.get_task("heal").downstream_task_ids == {"alert"}
 
 
-def test_a_release_has_a_deadline_unless_its_author_takes_it_away() -> None:
-    (deadline,) = release(small_spec()).deadline
+def test_a_release_has_a_deadline_where_people_can_be_told_unless_its_author_takes_it_away() -> None:
+    notifiers = [WebhookNotifier(conn_id="chat")]
+    (deadline,) = release(small_spec(), notifiers=notifiers).deadline or ()
     assert deadline.interval == release_deadline(small_spec())
-    assert not release(small_spec(), deadline=None).deadline
+    assert not release(small_spec()).deadline
+    assert not release(small_spec(), notifiers=notifiers, deadline=None).deadline
 
 
 def test_a_spec_with_scoring_has_a_score_dag() -> None:
