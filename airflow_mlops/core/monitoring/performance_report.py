@@ -58,9 +58,9 @@ class EstimationError(Record):
 
 
 class TrafficPeriod(Record):
-    """Requests to one variant in one period.
+    """Requests to one variant in one period; the fallback rule is the variant ``fallback``.
 
-    :param requests: captured requests; ``failed``: those without an answer; ``fallback``: answered by the rule instead.
+    :param requests: captured requests; ``failed``: those without an answer.
     :param latency_ms: quantiles 0.5, 0.95 and 0.99 of the answered ones; None without any.
     """
 
@@ -92,8 +92,9 @@ class PerformanceReport(Record):
 
     :param baseline: metrics of its evaluation on held-out rows, when it was registered.
     :param periods: oldest first; of each period all rows first, then its slices.
-    :param gates: ``monitoring.performance.gates`` held against the newest period that could be judged.
-    :param judged_on: ``measured`` or ``estimated``: what the gates were held against.
+    :param gates: ``monitoring.performance.gates`` held against the newest measured period of the champion, and the
+        newest estimated one if it is newer; the worse of both.
+    :param judged_on: ``measured`` or ``estimated``: how the newest period that could be judged is known.
     :param errors: of earlier estimates, oldest first.
     :param unknown: labels for inference ids that no captured answer has; ``skewed``: labels or answers whose time
         can't be right (in the future, or before what they belong to).

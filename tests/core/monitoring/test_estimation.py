@@ -113,9 +113,9 @@ def test_the_interval_holds_under_covariate_shift():
 
 @pytest.mark.slow
 def test_the_coverage_under_covariate_shift_is_about_95_percent():
-    held = coverage(np.random.default_rng(3), 200, 1000, mean=1.0)
-    assert all(172 <= count <= 200 for count in held.values()), held
-    assert np.mean(list(held.values())) >= 182
+    held = coverage(np.random.default_rng(3), 100, 1000, mean=1.0)
+    assert all(82 <= count <= 100 for count in held.values()), held
+    assert np.mean(list(held.values())) >= 90
 
 
 def test_concept_drift_is_not_seen():
