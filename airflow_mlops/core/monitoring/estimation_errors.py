@@ -2,8 +2,9 @@
 
 An estimate says in which interval the measured metric will lie, with 95 %. If it was wrong more often than chance
 explains, something has changed that scores do not show: concept drift, or a shift to rows of which the calibration
-does not hold. Then estimates of that metric are still shown, but no gate is decided by them. Making the intervals wider by the past errors was the other choice; but errors of concept drift grow, and a
-handful of past ones says nothing of how far.
+does not hold. Then estimates of that metric are still shown, but no gate is decided by them. Making the intervals
+wider by the past errors was the other choice; but errors of concept drift grow, and a handful of past ones says
+nothing of how far.
 """
 
 from __future__ import annotations
