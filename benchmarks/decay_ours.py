@@ -19,7 +19,7 @@ from airflow_mlops.core.monitoring.comparison import compare, watched_columns
 from airflow_mlops.core.monitoring.estimation_champion import Estimator, make_estimator
 from airflow_mlops.core.monitoring.estimation_errors import distrusted
 from airflow_mlops.core.monitoring.facts import Facts
-from airflow_mlops.core.monitoring.influence import influence
+from airflow_mlops.core.monitoring.importance import column_importance
 from airflow_mlops.core.monitoring.performance_gates import Yardstick, judge
 from airflow_mlops.core.monitoring.performance_periods import errors_in, performance_of
 from airflow_mlops.core.monitoring.performance_report import (
@@ -70,7 +70,7 @@ class Monitor:
     @cached_property
     def importance(self) -> dict[str, float]:
         """As the monitor weighs columns."""
-        return influence(self.world.predictor, self.world.held.frame).columns
+        return column_importance(self.world.predictor, self.world.held.frame).columns
 
     @cached_property
     def usual(self) -> UsualChange:

@@ -243,7 +243,7 @@ def _multivariate(
         and column.name in window.frame.columns
         and all(side[column.name].notna().any() for side in (window.frame, reference.frame))
     ]
-    told = tell_apart(reference.frame[names], window.frame[names])
+    told = tell_apart(reference.frame[names], window.frame[names], level=limits.classifier_level)
     if told is None:
         return None
     return Multivariate(

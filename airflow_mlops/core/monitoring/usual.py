@@ -33,15 +33,17 @@ if TYPE_CHECKING:
 #: Fewer windows of training data say too little about what is usual.
 LEAST_WINDOWS = 5
 #: More are thinned out, evenly over time.
-MOST_WINDOWS = 60
+MOST_WINDOWS = 100
 #: Windows that are held against the rest by the classifier.
-_CLASSIFIED = 20
+_CLASSIFIED = 12
 #: Fewer rows make no window.
 _LEAST_ROWS = 30
 #: Rows of a window, and of the rest that it is held against.
 _MOST_ROWS = 5_000
 _SEED = 0
-#: A scale below this is none.
+#: From so many windows on one may be odd.
+_ODD_FROM = 40
+#: Shares are at least so far from 0 and 1, to have log odds.
 _NOTHING = 1e-3
 _Effects = dict[tuple[str, Aspect], float]
 #: Parts of alpha: the columns, the predictions, the classifier.
@@ -87,12 +89,11 @@ def usual_change(
 ) -> UsualChange:
     """Hold each window of the training data against the rest of it.
 
-    The limits are those that all columns and aspects together keep in all but a part of ``alpha`` of the windows: each
-    effect is divided by its own scale (its median over the windows), the largest of these ratios is taken for each
-    window, and its quantile at rank ceil((1 - alpha) (windows + 1)) is the limit, in each scale. So far as live windows
-    are exchangeable with those of the training, at most ``alpha`` of them exceed any limit (the largest of many
-    statistics: Westfall and Young 1993; the rank: conformal prediction, Vovk et al. 2005). With fewer than 1 / alpha
-    - 1 windows the limit is the largest that was seen.
+    A limit is the largest effect that was seen, the second largest from :data:`_ODD_FROM` windows on: what happened in
+    one of them only, e.g. a day without a sensor, is not usual. For a column's values it is no less than the prediction
+    limit of one more window (Student's, of the log odds of the effects, ``alpha`` shared by all columns): with many
+    columns some is always at its largest. Missing, new and extreme values are mostly none and then a lot: no law is
+    near.
 
     :param frame: raw training rows, unsampled; ``times`` goes with them.
     :param length: of a window.
@@ -161,15 +162,21 @@ def usual_change_of(
 
 
 def _blocks(times: pd.Series[Any], length: timedelta) -> list[NDArray[np.int64]]:
-    """Rows of each window of this length, counted back from the newest row; at most :data:`MOST_WINDOWS`."""
+    """Rows of each window of this length, counted back from the newest row; at most :data:`MOST_WINDOWS`.
+
+    Windows with less than half of the usual rows are left out: they differ more by chance alone.
+    """
     import pandas as pd
 
     at = pd.to_datetime(times.reset_index(drop=True), utc=True)
     ago = ((at.max() - at) // length).to_numpy(dtype=np.float64)
     known = np.flatnonzero(~np.isnan(ago))
+    if not len(known):
+        return []
     order = known[np.argsort(ago[known], kind="stable")]
-    _, starts = np.unique(ago[order], return_index=True)
-    blocks = [one for one in np.split(order, starts[1:]) if len(one) >= _LEAST_ROWS] if len(order) else []
+    _, starts, rows = np.unique(ago[order], return_index=True, return_counts=True)
+    least = max(_LEAST_ROWS, float(np.median(rows)) / 2)
+    blocks = [one for one in np.split(order, starts[1:]) if len(one) >= least]
     if len(blocks) <= MOST_WINDOWS:
         return blocks
     return [blocks[place] for place in np.linspace(0, len(blocks) - 1, MOST_WINDOWS).astype(int)]
@@ -179,11 +186,11 @@ def _sides(
     rows: int, block: NDArray[np.int64], rng: np.random.Generator
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Rows of the rest and of the window, at most :data:`_MOST_ROWS` of each."""
-    rest = np.setdiff1d(np.arange(rows), block, assume_unique=True)
-    rest, inside = (
-        np.sort(rng.choice(one, min(len(one), _MOST_ROWS), replace=False)) for one in (rest, block)
-    )
-    return rest, inside
+    outside = np.ones(rows, dtype=np.bool_)
+    outside[block] = False
+    rest = np.flatnonzero(outside)
+    drawn = [np.sort(rng.choice(one, min(len(one), _MOST_ROWS), replace=False)) for one in (rest, block)]
+    return drawn[0], drawn[1]
 
 
 def _effects(
@@ -219,13 +226,25 @@ def _limits(effects: Sequence[_Effects], alpha: float) -> _Effects:
     """From the effects of each window the limit of each column and aspect."""
     names = sorted({name for one in effects for name in one})
     table = np.array([[one.get(name, 0.0) for name in names] for one in effects])
-    scales = np.median(table, axis=0)
-    known = scales > _NOTHING
-    ratios = table[:, known] / scales[known]
-    ratio = _quantile(ratios.max(axis=1), alpha) if known.any() else 0.0
-    # What is mostly nothing has no scale: its limit is the largest that was seen.
-    limits = np.where(known, ratio * scales, table.max(axis=0))
-    return {name: min(1.0, float(limit)) for name, limit in zip(names, limits, strict=True)}
+    tests = max(1, sum(aspect == "values" for _, aspect in names))
+    limits = {}
+    for place, (column, aspect) in enumerate(names):
+        usual = float(np.sort(table[:, place])[-2 if len(table) >= _ODD_FROM else -1])
+        if aspect == "values":
+            usual = max(usual, _beyond(table[:, place], alpha / tests))
+        limits[column, aspect] = usual
+    return limits
+
+
+def _beyond(shares: NDArray[np.float64], alpha: float) -> float:
+    """What one more of these shares exceeds with a probability of ``alpha``: Student's prediction limit of log odds."""
+    from scipy.stats import t
+
+    inside = np.clip(shares, _NOTHING, 1 - _NOTHING)
+    odds = np.log(inside / (1 - inside))
+    size = len(odds)
+    limit = odds.mean() + t.isf(alpha, size - 1) * odds.std(ddof=1) * math.sqrt(1 + 1 / size)
+    return float(1 / (1 + np.exp(-limit)))
 
 
 def _auc(
@@ -235,11 +254,9 @@ def _auc(
     found = [
         told.auc
         for rest, inside in (sides[place] for place in places)
-        if (told := tell_apart(read.iloc[rest], read.iloc[inside], name=False)) is not None
+        if (told := tell_apart(read.iloc[rest], read.iloc[inside])) is not None
     ]
-    return _quantile(np.array(found), alpha) if found else None
-
-
-def _quantile(values: NDArray[np.float64], alpha: float) -> float:
-    rank = math.ceil((1 - alpha) * (len(values) + 1))
-    return float(np.sort(values)[min(rank, len(values)) - 1])
+    if len(found) < LEAST_WINDOWS:
+        return None
+    # As a share: 0 cannot be told apart, 1 completely.
+    return (1 + _beyond(np.clip(2 * np.array(found) - 1, 0.0, 1.0), alpha)) / 2

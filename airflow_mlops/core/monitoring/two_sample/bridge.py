@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,8 +17,10 @@ _TIED = 0.02
 #: Distance of two nodes of the grid: half the standard deviation of the shortest step, the root of _ATOM.
 _SPACING = 0.035
 _LEAST_NODES = 48
-#: Images on either side; the next would add less than 1e-30 for a step of at most one.
-_IMAGES = 3
+#: Images on either side, below and above the level of 1.2; the next adds less than 1e-11 for a step of at most one.
+_IMAGES = (4, 1)
+#: Below this level the bridge exceeds it with a probability of 0.997 and more.
+_CERTAIN = 0.4
 #: Below this a difference from one is rounding.
 _LEAST_P = 1e-9
 
@@ -52,12 +55,13 @@ def exceeds(level: float, steps: list[tuple[float, bool]]) -> float:
     of Brownian transitions on Gauss-Legendre nodes; untied stretches take the transition density that is killed at the
     two barriers (method of images, e.g. Borodin and Salminen, Handbook of Brownian Motion, 2002, 1.15.8).
 
-    :param level: above 0.
+    :param level: above 0.4; below that it is certain.
     :return: not below 1e-9.
     """
+    if level <= _CERTAIN:
+        return 1.0
     size = max(_LEAST_NODES, math.ceil(2 * level / _SPACING))
-    nodes, weights = np.polynomial.legendre.leggauss(size)
-    nodes, weights = nodes * level, weights * level
+    nodes, weights = (one * level for one in _nodes(size))
     start, end = np.zeros(1), np.zeros(1)
     mass: Floats = np.ones(1)
     places = start
@@ -77,7 +81,8 @@ def _transition(start: Floats, end: Floats, time: float, level: float | None) ->
     one, other = start[:, None], end[None, :]
     if level is None:
         return _density(other - one, time)
-    images = range(-_IMAGES, _IMAGES + 1)
+    most = _IMAGES[level >= 1.2]
+    images = range(-most, most + 1)
     return np.asarray(
         sum(
             _density(other - one + 4 * k * level, time)
@@ -86,6 +91,12 @@ def _transition(start: Floats, end: Floats, time: float, level: float | None) ->
         ),
         dtype=np.float64,
     )
+
+
+@cache
+def _nodes(size: int) -> tuple[Floats, Floats]:
+    nodes, weights = np.polynomial.legendre.leggauss(size)
+    return nodes, weights
 
 
 def _density(distance: Floats, time: float) -> Floats:

@@ -34,7 +34,7 @@ _TREES = {
 #: Ridge of the linear model, per training row.
 _RIDGE = 0.05
 #: Columns that are named: those without which the AUC falls by this share of what it has above chance.
-_LEAST_FALL = 0.1
+_LEAST_FALL = 0.2
 _MOST_NAMED = 5
 
 
@@ -80,7 +80,7 @@ class _Classifier:
 
 
 def tell_apart(
-    reference: pd.DataFrame, current: pd.DataFrame, *, seed: int = 0, name: bool = True
+    reference: pd.DataFrame, current: pd.DataFrame, *, seed: int = 0, level: float = 0.0
 ) -> Told | None:
     """A classifier that learns from one half of both sides and is tested on the other.
 
@@ -90,7 +90,7 @@ def tell_apart(
 
     :param reference, current: columns of numbers (NaN is missing) and of text, the same on both sides; at most
         :data:`MOST_ROWS` rows of each are taken.
-    :param name: say by which columns.
+    :param level: with a p-value of at most this much the columns are named: that takes most of the time.
     :return: None without columns or with too few rows to halve.
     """
     import pandas as pd
@@ -108,7 +108,7 @@ def tell_apart(
     classifier = _Classifier.fit(matrix[learns], side[learns], seed=seed)
     held, truth = matrix[~learns], side[~learns]
     auc, p_value = auc_of(classifier.scores(held), truth)
-    named = _named(classifier, held, truth, auc, names, rng) if name else ()
+    named = _named(classifier, held, truth, auc, names, rng) if p_value <= level else ()
     return Told(auc, p_value, named, len(side))
 
 

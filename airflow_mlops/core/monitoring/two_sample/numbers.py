@@ -12,8 +12,8 @@ from airflow_mlops.core.monitoring.two_sample.change import Change
 
 Floats = NDArray[np.float64]
 
-#: From here the continuous law gives less than 1e-20, and ties only make it less.
-_FAR = 5.0
+#: From here the continuous law gives less than 1e-6, and ties only make it less.
+_FAR = 2.75
 
 
 def compare_numbers(reference: Floats, current: Floats) -> Change:

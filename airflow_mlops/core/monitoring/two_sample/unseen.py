@@ -15,6 +15,8 @@ Floats = NDArray[np.float64]
 
 #: Categories with more rows than this don't all fall into one side by chance: their part is below 1e-12.
 _NEVER = 1e-12
+#: Part of the reference's range by which a value is out of it before it counts.
+_MARGIN = 0.1
 _EXAMPLES = 3
 _SHOWN = 40
 
@@ -45,21 +47,22 @@ def compare_unseen(reference: Mapping[str, int], current: Mapping[str, int]) -> 
 
 
 def compare_range(reference: Floats, current: Floats) -> Change:
-    """Rows of the window above the largest or below the smallest value of the reference.
+    """Rows of the window far above the largest or far below the smallest value of the reference: further than a tenth
+    of its range, because some record is broken all the time.
 
     If nothing changed, the u largest of all N rows lie in the window with probability C(N - u, n - u) / C(N, n), about
-    (n / N)^u: exact for continuous values, too large with ties. Both ends: the smaller p-value doubled. A share of
-    2 / (m + 1) is expected beyond m rows.
+    (n / N)^u: exact for continuous values and no margin, else too large. Both ends: the smaller p-value doubled.
 
     :param reference, current: finite, ascending, not empty.
     """
     n, m = len(current), len(reference)
-    over = n - int(np.searchsorted(current, reference[-1], side="right"))
-    under = int(np.searchsorted(current, reference[0], side="left"))
+    margin = _MARGIN * (float(reference[-1]) - float(reference[0]))
+    least, most = float(reference[0]) - margin, float(reference[-1]) + margin
+    over = n - int(np.searchsorted(current, most, side="right"))
+    under = int(np.searchsorted(current, least, side="left"))
     p_value = min(1.0, 2 * min(all_inside(over, n, n + m), all_inside(under, n, n + m)))
-    expected, share = 2 / (m + 1), (over + under) / n
-    where = f"{reference[0]:.4g} to {reference[-1]:.4g}"
-    return Change(p_value, max(0.0, share - expected), expected, share, where)
+    share = (over + under) / n
+    return Change(p_value, share, 0.0, share, f"{least:.4g} to {most:.4g}")
 
 
 def all_inside(rows: int, n: int, total: int) -> float:

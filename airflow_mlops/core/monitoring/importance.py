@@ -13,6 +13,7 @@ from airflow_mlops.core.record import Record
 if TYPE_CHECKING:
     import pandas as pd
 
+    from airflow_mlops.core.monitoring.held_out import HeldOut
     from airflow_mlops.core.store import Store
     from airflow_mlops.core.training.predictor import Predictor
 
@@ -22,11 +23,11 @@ _LEAST_ROWS, _MOST_ROWS = 100, 2_000
 _SEED = 0
 
 
-class Influence(Record):
-    """How far each raw column moves the answers.
+class ColumnImportance(Record):
+    """What moves a version's answers.
 
-    :param columns: mean absolute change of the answer when the column's values are shuffled among the rows, in the unit
-        of the answer.
+    :param columns: of each column the mean absolute change of the answer when its values are shuffled among rows, in
+        the unit of the answer.
     :param rows: rows that were answered.
     """
 
@@ -34,7 +35,7 @@ class Influence(Record):
     rows: int
 
 
-def influence(predictor: Predictor, frame: pd.DataFrame) -> Influence:
+def column_importance(predictor: Predictor, frame: pd.DataFrame) -> ColumnImportance:
     """Shuffle each raw column and ask again: permutation importance (Breiman, "Random forests", 2001), of the answers
     and not of the loss, so that it needs no labels and is never negative.
 
@@ -46,7 +47,7 @@ def influence(predictor: Predictor, frame: pd.DataFrame) -> Influence:
     rng = np.random.default_rng(_SEED)
     size = min(len(frame), max(_LEAST_ROWS, min(_MOST_ROWS, _MOST_CELLS // len(names))))
     if not size:
-        return Influence(columns=dict.fromkeys(names, 0.0), rows=0)
+        return ColumnImportance(columns=dict.fromkeys(names, 0.0), rows=0)
     rows = frame[names].iloc[np.sort(rng.choice(len(frame), size, replace=False))].reset_index(drop=True)
     answers = predictor.predict_frame(rows)
     found = {}
@@ -54,18 +55,22 @@ def influence(predictor: Predictor, frame: pd.DataFrame) -> Influence:
         shuffled = rows.copy(deep=False)
         shuffled[name] = rows[name].take(rng.permutation(size)).set_axis(rows.index)
         found[name] = float(np.abs(predictor.predict_frame(shuffled) - answers).mean())
-    return Influence(columns=found, rows=size)
+    return ColumnImportance(columns=found, rows=size)
 
 
-def influence_of(
-    store: Store, model: str, number: int, predictor: Predictor, frame: pd.DataFrame
-) -> Influence:
-    """:func:`influence` of version ``number`` of a model, computed once and kept in the store.
+def importance_of_columns(store: Store, model: str, number: int, held: HeldOut) -> dict[str, float]:
+    """:func:`column_importance` of version ``number`` of a model, computed once and kept in the store.
 
-    :param frame: its held-out rows, e.g. those of :func:`~airflow_mlops.core.monitoring.held_out.held_out`.
+    :param held: its held-out rows.
+    :raises RegistryError: if there is no such version.
+    :raises IntegrityError: if the model is not what was recorded.
     """
+    from airflow_mlops.core.registry.versions import Registry
     from airflow_mlops.core.store.results import keep_first, read_kept
+    from airflow_mlops.core.training.predictor import Predictor
 
     key = f"models/{model}/importance/{number}.json"
-    kept = read_kept(store, key, Influence)
-    return keep_first(store, key, influence(predictor, frame)) if kept is None else kept
+    if (kept := read_kept(store, key, ColumnImportance)) is not None:
+        return kept.columns
+    predictor = Predictor.load(store, Registry(store, model).get(number).trained)
+    return keep_first(store, key, column_importance(predictor, held.frame)).columns
