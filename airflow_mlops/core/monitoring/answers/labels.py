@@ -7,7 +7,7 @@ and is tried again with what later take-ins bring, for :data:`WAITS`. An answer 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from itertools import islice
@@ -19,7 +19,15 @@ import numpy.typing as npt
 
 from airflow_mlops.core.monitoring.answers.columns import LABEL_FILE, TIME, arrow_type
 from airflow_mlops.core.monitoring.answers.days import Days, near
-from airflow_mlops.core.monitoring.answers.hashed import Flags, Hashes, Known, hashes_of, mixed, places_in
+from airflow_mlops.core.monitoring.answers.hashed import (
+    Flags,
+    Hashes,
+    Known,
+    Places,
+    hashes_of,
+    mixed,
+    places_in,
+)
 from airflow_mlops.core.monitoring.answers.parts import Files
 from airflow_mlops.core.monitoring.answers.records import LabelsPart
 from airflow_mlops.core.monitoring.answers.rows import microseconds
@@ -40,39 +48,47 @@ CHUNK, MOST_ROWS = 131_072, 524_288
 _SINCE = "_since"
 
 
-@dataclass
-class _Chunk:
-    """Some labels, and what is found out about them.
-
-    :param table: their columns; may lie on the disk. ``_since`` says when they came, in microseconds.
-    :param only: the days to look through; None for all.
-    """
-
-    table: pa.Table
-    request: Hashes
-    key: Hashes
-    full: Hashes
-    at: npt.NDArray[np.int64]
-    only: frozenset[str] | None
-    matched: Flags
-    repeated: Flags
-    corrected: Flags
-    skewed: Flags
-
-    @classmethod
-    def of(cls, table: pa.Table, only: frozenset[str] | None = None) -> _Chunk:
-        """With the hashes of the labels."""
-        request, key, full, at = _hashed(table)
-        flags = [np.zeros(len(request), dtype=np.bool_) for _ in range(4)]
-        return cls(table, request, key, full, at, only, *flags)
-
-
 @dataclass(frozen=True)
 class _Placed:
     """Labels on their way into a day, and their hashes: of the inference id, the row, and all they say."""
 
     table: pa.Table
     index: tuple[Hashes, Hashes, Hashes]
+
+    @property
+    def at(self) -> npt.NDArray[np.int64]:
+        """Their times in microseconds."""
+        return _times(self.table)
+
+    def take(self, places: Flags) -> _Placed:
+        """Some of them."""
+        import pyarrow as pa
+
+        request, key, full = (one[places] for one in self.index)
+        return _Placed(self.table.filter(pa.array(places)), (request, key, full))
+
+
+class _Chunk:
+    """Some labels, and what is found out about each; 12 bytes of memory for one, the rest is loaded when needed.
+
+    :param load: gives their table; ``_since`` in it says when they came, in microseconds.
+    :param only: the days to look through; None for all.
+    """
+
+    def __init__(self, load: Callable[[], pa.Table], now: int, only: frozenset[str] | None = None) -> None:
+        self._load = load
+        self.only = only
+        table = load()
+        self.request = hashes_of(table.column("_inference_id").to_pylist())
+        at = _times(table)
+        self.earliest = int(at.min())
+        self.skewed = at > now
+        self.matched, self.repeated, self.corrected = (np.zeros(len(at), dtype=np.bool_) for _ in range(3))
+
+    def some(self, places: Places) -> _Placed:
+        """The labels at some places."""
+        table = self._load().take(places)
+        return _Placed(table, _index(self.request[places], table))
 
 
 class LabelsIntake:
@@ -96,7 +112,8 @@ class LabelsIntake:
         source = iter(labels)
         came = 0
         while some := list(islice(source, CHUNK)):
-            self._chunks.append(_Chunk.of(_on_disk(_label_table(some, self._until), self._scratch, came)))
+            load = _on_disk(_label_table(some, self._until), self._scratch / f"labels-{came}.arrow")
+            self._chunks.append(_Chunk(load, self._now))
             came += len(some)
             yield came
 
@@ -109,11 +126,12 @@ class LabelsIntake:
         self._hand_on(touched)
         new = list(self._chunks)
         if waiting is not None:
-            self._chunks.insert(0, _Chunk.of(self._files.read("waiting", "", waiting), touched))
+            table = self._files.read("waiting", "", waiting)
+            self._chunks.insert(0, _Chunk(lambda: table, self._now, touched))
         for day in self._days:
             self._place_in(day)
         for chunk in new:
-            self.skewed += int((chunk.skewed | (chunk.at > self._now)).sum())
+            self.skewed += int(chunk.skewed.sum())
             self.repeated += int(chunk.repeated.sum())
             self.labels += int((~chunk.repeated).sum())
         for chunk in self._chunks:
@@ -143,14 +161,13 @@ class LabelsIntake:
             known = known or self._known(parts.labels)
             chunk.matched |= hit
             hits = np.flatnonzero(hit)
-            chunk.skewed[hits] |= chunk.at[hits] < asked[places[hits]]
-            fresh = known[1].fresh(chunk.full[hits])
+            some = chunk.some(hits)
+            chunk.skewed[hits] |= some.at < asked[places[hits]]
+            fresh = known[1].fresh(some.index[2])
             chunk.repeated[hits[~fresh]] = True
-            hits = hits[fresh]
-            first = known[0].fresh(chunk.key[hits])
-            chunk.corrected[hits[~first]] = True
-            index = (chunk.request[hits], chunk.key[hits], chunk.full[hits])
-            found.append(_Placed(chunk.table.select(list(LABEL_FILE)).take(hits), index))
+            some = some.take(fresh)
+            chunk.corrected[hits[fresh]] |= ~known[0].fresh(some.index[1])
+            found.append(_Placed(some.table.select(list(LABEL_FILE)), some.index))
             if sum(one.table.num_rows for one in found) >= CHUNK:
                 self._add(day, found)
                 found = []
@@ -159,7 +176,7 @@ class LabelsIntake:
     def _looks_into(self, chunk: _Chunk, day: str) -> bool:
         if chunk.only is not None:
             return day in chunk.only
-        earliest = int(chunk.at.min()) - LOOKS_BACK // timedelta(microseconds=1)
+        earliest = chunk.earliest - LOOKS_BACK // timedelta(microseconds=1)
         end = date.fromisoformat(day).toordinal() - date(1970, 1, 1).toordinal() + 1
         return end * 86_400_000_000 > earliest
 
@@ -223,12 +240,12 @@ class LabelsIntake:
         oldest = microseconds(self._until - WAITS)
         # those that waited before are the first: a repetition of one does not wait for longer
         for chunk in self._chunks:
-            alone = np.flatnonzero(~chunk.matched)
-            fresh = known.fresh(chunk.full[alone])
+            alone = chunk.some(np.flatnonzero(~chunk.matched))
+            fresh = known.fresh(alone.index[2])
             if chunk.only is None:
                 self.labels -= int((~fresh).sum())
                 self.repeated += int((~fresh).sum())
-            rest = chunk.table.take(alone[fresh])
+            rest = alone.take(fresh).table
             young = np.asarray(rest.column(_SINCE)) >= oldest
             self.given_up += int((~young).sum())
             left.append(rest.filter(pa.array(young)))
@@ -250,24 +267,25 @@ def _label_table(labels: list[GroundTruth], until: datetime) -> pa.Table:
     return pa.table(made)
 
 
-def _on_disk(table: pa.Table, scratch: Path, number: int) -> pa.Table:
-    """The same table, mapped from a file."""
+def _on_disk(table: pa.Table, path: Path) -> Callable[[], pa.Table]:
+    """Put a table into a file; what it returns maps the file, as long as the table is in use."""
     import pyarrow as pa
 
-    path = str(scratch / f"labels-{number}.arrow")
-    with pa.OSFile(path, "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
+    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
         writer.write_table(table)
-    return pa.ipc.open_file(pa.memory_map(path)).read_all()
+    return lambda: pa.ipc.open_file(pa.memory_map(str(path))).read_all()
 
 
-def _hashed(table: pa.Table) -> tuple[Hashes, Hashes, Hashes, npt.NDArray[np.int64]]:
-    """Per label: a hash of its inference id, one of that and its row, one of all it says; and its time."""
+def _times(table: pa.Table) -> npt.NDArray[np.int64]:
     import pyarrow as pa
 
-    request = hashes_of(table.column("_inference_id").to_pylist())
-    row = table.column("_row").to_numpy()
-    at = table.column("_label_at").cast(pa.int64()).to_numpy()
-    key = mixed(request, row)
+    at: npt.NDArray[np.int64] = table.column("_label_at").cast(pa.int64()).to_numpy()
+    return at
+
+
+def _index(request: Hashes, table: pa.Table) -> tuple[Hashes, Hashes, Hashes]:
+    """Hashes per label: of its inference id, of that and its row, and of all it says."""
+    key = mixed(request, table.column("_row").to_numpy())
     # 0.0 takes the sign from -0.0, which is the same label
     label = table.column("_label").to_numpy() + 0.0
-    return request, key, mixed(key, at, label.view(np.int64)), at
+    return request, key, mixed(key, _times(table), label.view(np.int64))
