@@ -68,7 +68,7 @@ class Traffic:
         self._workers = workers
         self._lock = threading.Lock()
         self._truths: list[dict[str, Any]] = []
-        self._known = threading.Event()
+        self._known, self._told = threading.Event(), threading.Event()
         if not late:
             self._known.set()
         self._stop = threading.Event()
@@ -99,9 +99,14 @@ class Traffic:
             if thread.is_alive():
                 raise TimeoutError(f"live requests were not answered within {timeout:.0f} s")
 
-    def tell_truth(self) -> None:
-        """From now on the truth about answered flights is handed in, at once for those of before."""
+    def tell_truth(self, timeout: float = 60.0) -> None:
+        """Hand in the truth about the flights that are answered; from now on that of later ones too.
+
+        :raises TimeoutError: if that takes longer than ``timeout`` seconds.
+        """
         self._known.set()
+        if not self._told.wait(timeout):
+            raise TimeoutError(f"the truth was not taken within {timeout:.0f} s")
 
     def _client(self) -> httpx.Client:
         import httpx
@@ -147,6 +152,7 @@ class Traffic:
             while not self._stop.wait(0.5):
                 if self._known.is_set():
                     self._hand_in(client)
+                    self._told.set()
             self._hand_in(client)
 
     def _hand_in(self, client: httpx.Client) -> None:
