@@ -63,8 +63,8 @@ _Portion = st.tuples(st.lists(answers(), max_size=6), st.lists(labels(), max_siz
 
 
 # A failure is not made smaller: it would take minutes.
-@settings(max_examples=16, phases=(Phase.explicit, Phase.generate))
-@given(portions=st.lists(_Portion, max_size=6), most_small=st.sampled_from([0, 1, 8]))
+@settings(max_examples=12, phases=(Phase.explicit, Phase.generate))
+@given(portions=st.lists(_Portion, max_size=5), most_small=st.sampled_from([0, 1, 8]))
 def test_the_table_is_the_naive_join(
     portions: list[tuple[list[CaptureRecord], list[GroundTruth]]], most_small: int
 ) -> None:
@@ -79,7 +79,7 @@ def test_the_table_is_the_naive_join(
             capture(store, *some)
             tell(store, *others)
             taken.append(take_in(store))
-        for as_of in (None, DAY + timedelta(days=1), DAY):
+        for as_of in (None, DAY + timedelta(days=1)):
             expected = naive(records, truths, as_of)
             assert everything(store, as_of=as_of, columns=NAIVE) == expected
             half = DAY + timedelta(days=1)
