@@ -6,16 +6,16 @@ from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from airflow_mlops.core.data.version import Column, DatasetVersion
-from airflow_mlops.core.monitoring.columns import read_values
-from airflow_mlops.core.monitoring.comparison import watched_columns
+from airflow_mlops.core.monitoring.columns import read_frame_of, watched_columns
 from airflow_mlops.core.monitoring.window import Reference, Window, live_window
 from airflow_mlops.core.store import open_store
 from airflow_mlops.spec import ModelSpec
-from tests.core.monitoring.traffic import NOW, capture, requests
+from tests.core.monitoring.traffic import NOW, answered
 
 RAW = ("distance", "carrier", "snow", "month")
 TYPES = {"distance": "int64", "carrier": "string", "snow": "bool", "month": "int64", "at": "timestamp[us]"}
@@ -59,18 +59,21 @@ def version() -> DatasetVersion:
 
 @pytest.fixture
 def sides(version: DatasetVersion) -> Callable[..., tuple[Any, Window, Reference]]:
-    """Watched columns, window and reference from two raw frames."""
+    """Watched columns, window and reference from two raw frames, and predictions if there are any."""
 
-    def make(spec: ModelSpec, live: pd.DataFrame, training: pd.DataFrame) -> tuple[Any, Window, Reference]:
+    def make(
+        spec: ModelSpec, live: pd.DataFrame, training: pd.DataFrame, answers: Any = None, scores: Any = None
+    ) -> tuple[Any, Window, Reference]:
         columns = watched_columns(spec, version)
+        predictions = np.full(len(live), 0.5) if answers is None else np.asarray(answers)
         window = live_window(
-            (capture([row]) for row in requests(live)),
+            answered(live, predictions).to_batches(),
             columns,
             champion=3,
             since=NOW - timedelta(days=1),
             until=NOW,
         )
-        frame = pd.DataFrame({one.name: read_values(training[one.name], one) for one in columns})
-        return columns, window, Reference(version, frame)
+        held = np.empty(0) if scores is None else np.asarray(scores)
+        return columns, window, Reference(version, read_frame_of(training, columns), held)
 
     return make

@@ -81,7 +81,7 @@ def _transition(start: Floats, end: Floats, time: float, level: float | None) ->
     one, other = start[:, None], end[None, :]
     if level is None:
         return _density(other - one, time)
-    most = _IMAGES[level >= 1.2]
+    most = _IMAGES[int(level >= 1.2)]
     images = range(-most, most + 1)
     return np.asarray(
         sum(

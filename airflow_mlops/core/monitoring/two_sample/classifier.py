@@ -147,14 +147,16 @@ def _drawn(rows: int, rng: np.random.Generator) -> NDArray[np.int64]:
 
 
 def _matrix(frame: pd.DataFrame) -> Floats:
-    """Rows x columns; a category becomes the rank of its frequency over both sides, which knows no side."""
+    """Rows x columns, NaN where a value is missing: numbers as ranks, as trees hold 32 bits only, and categories as the
+    rank of their frequency. Both over both sides together, which knows no side.
+    """
     import pandas as pd
 
     columns = []
     for name in frame.columns:
         values = frame[name]
         if pd.api.types.is_numeric_dtype(values):
-            columns.append(values.to_numpy(dtype=np.float64))
+            columns.append(_ranked(values.to_numpy(dtype=np.float64)))
             continue
         counts = values.value_counts()
         ordered = sorted(counts.index, key=lambda one: (-int(counts[one]), str(one)))
@@ -172,10 +174,15 @@ def _products(matrix: Floats) -> Floats:
 
 
 def _scaled(column: Floats) -> Floats:
+    return np.nan_to_num((2 * _ranked(column) - 1) * math.sqrt(3))
+
+
+def _ranked(column: Floats) -> Floats:
+    """Ranks of the values that there are; NaN stays."""
     present = ~np.isnan(column)
-    found = np.zeros(len(column))
+    found = np.full(len(column), np.nan)
     if present.any():
-        found[present] = (2 * _ranks(column[present]) - 1) * math.sqrt(3)
+        found[present] = _ranks(column[present])
     return found
 
 
