@@ -36,6 +36,8 @@ BEFORE, HORIZON = 14, 30
 #: Periods that reach labels which come seven days late; the default of seven does not.
 LONGER = 14
 MOST_FALSE = 0.05
+#: Of the real days in their order, July to September.
+REAL_DAYS = 92
 OURS = "ours"
 EVIDENTLY = ("Evidently, data set", "Evidently, any column")
 ALL_OF_NANNYML = "NannyML, any of these"
@@ -49,8 +51,8 @@ class Size:
     """How much is run: worlds, live days of each, streams of each decay and world, days until "never"."""
 
     worlds: int = 2
-    pool: int = 56
-    streams: int = 10
+    pool: int = 49
+    streams: int = 8
     horizon: int = HORIZON
     real_days: bool = True
     decays: tuple[str, ...] = tuple(one.name for one in DECAYS)
@@ -94,7 +96,7 @@ class Play:
         self.world = World.make(seed)
         self.monitor = Monitor(self.world)
         self.evidently = Evidently(self.world)
-        self.pool = range(len(self.world.live) if seed is None else size.pool)
+        self.pool = range(REAL_DAYS if seed is None else size.pool)
         decays = [one for one in DECAYS if seed is not None and one.name in size.decays]
         self.cells = {one.name: self.world.decayed(one, self.pool) for one in (NO_DECAY, *decays)}
         self.labels_only = {one.name for one in DECAYS if one.labels_only}
@@ -251,7 +253,7 @@ class Results:
     def table(self) -> str:
         """In Markdown: deciders by decays."""
         decays = list(self.found[0].days)
-        real = [] if self.real is None else ["alerts in 100 days, July to December"]
+        real = [] if self.real is None else ["alerts in 100 days, July to September"]
         heads = ["days until noticed (median)", "false alarms in 100 days", *real, *decays]
         lines = [f"| {' | '.join(heads)} |", "|---" + "|---:" * (len(heads) - 1) + "|"]
         for decider in self.deciders:
