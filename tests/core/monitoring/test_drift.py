@@ -1,99 +1,119 @@
-"""One look at a model from end to end: store, snapshot, registry and deployment log are real."""
+"""One look at a model from end to end: store, snapshot, model, table of answers and logs are real."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from datetime import datetime
-from typing import Any
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from pathlib import Path
 
 import pytest
 
-from airflow_mlops.core.data.snapshot import snapshot
-from airflow_mlops.core.data.source import open_data_root
-from airflow_mlops.core.data.version import DatasetRef
+from airflow_mlops.core.data.version import DatasetVersion
 from airflow_mlops.core.errors import SpecError
-from airflow_mlops.core.monitoring.drift import look_for_drift, monitoring_log
+from airflow_mlops.core.monitoring.deciding import conclude_look
+from airflow_mlops.core.monitoring.drift import look_for_drift
+from airflow_mlops.core.monitoring.look import monitoring_log
+from airflow_mlops.core.monitoring.performance import look_at_performance
+from airflow_mlops.core.monitoring.period import Period, period_of
+from airflow_mlops.core.monitoring.report import DriftReport
+from airflow_mlops.core.monitoring.wording import explain
+from airflow_mlops.core.record import utc_now
 from airflow_mlops.core.registry.deployments import DeploymentLog
-from airflow_mlops.core.registry.version import ModelVersion
-from airflow_mlops.core.serving.capture import CaptureRecord
-from airflow_mlops.core.store import Log
-from tests.core.lineage.records import model_version
-from tests.core.monitoring.traffic import NOW, capture, requests, rows_like_training
+from airflow_mlops.core.store import Store
+from airflow_mlops.core.store.blobs import get_bytes
+from airflow_mlops.core.store.results import keep
+from airflow_mlops.spec import ModelSpec
+from tests.core.monitoring.watched import MODEL, Endpoint, released, taken_in, traffic
 
-LOOK: dict[str, Any] = {"run": "flight_delay.monitor/1", "until": NOW}
-
-
-class Endpoint:
-    """The one call of an endpoint that monitoring needs; counts how often it is asked."""
-
-    def __init__(self, *captures: CaptureRecord) -> None:
-        self.records = captures
-        self.asked = 0
-
-    def captures(self, since: datetime) -> Iterator[CaptureRecord]:
-        self.asked += 1
-        return iter(self.records)
+HOUR = timedelta(hours=1)
 
 
 @pytest.fixture
-def spec(make_spec):
-    return make_spec(columns=("distance", "carrier", "snow"))
+def spec(make_spec: Callable[..., ModelSpec]) -> ModelSpec:
+    base = make_spec(columns=("distance", "carrier", "snow"), window="1h")
+    return base.with_overrides({"training": {"rounds": 10}, "split": {"test": "6h"}})
 
 
 @pytest.fixture
-def released(store, spec, tmp_path, monkeypatch):
-    """Version 1 is the champion and has learned from 3,000 rows."""
+def version(store: Store, spec: ModelSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> DatasetVersion:
     monkeypatch.setenv("AIRFLOW_MLOPS_CACHE", str(tmp_path / "cache"))
-    folder = tmp_path / "data" / "flights"
-    folder.mkdir(parents=True)
-    rows_like_training(3000, seed=1).assign(late=0.0).to_parquet(folder / "1.parquet")
-    version = snapshot(store, open_data_root(str(tmp_path / "data")), spec)
-    entry = model_version().model_copy(update={"dataset": DatasetRef(name=version.name, id=version.id)})
-    Log(store, "models/flight_delay/versions", ModelVersion).append(entry, after=0)
-    DeploymentLog(store, "flight_delay").promote(1, who="test", why="first", run="r")
-    return version
+    return released(store, spec, tmp_path / "data")
 
 
-def traffic(shift: int = 0) -> Endpoint:
-    live = rows_like_training(600, seed=2)
-    live["distance"] += shift
-    return Endpoint(*(capture([row], variant="v1") for row in requests(live)))
+@pytest.fixture
+def begin(version: DatasetVersion) -> datetime:
+    """When the traffic begins: right after the release."""
+    return utc_now()
 
 
-def test_a_look_is_kept_and_logged(store, spec, released):
-    lines: list[str] = []
-    report = look_for_drift(store, traffic(shift=900), spec, **LOOK, progress=lines.append)
+def look(store: Store, spec: ModelSpec, endpoint: Endpoint, until: datetime) -> DriftReport:
+    taken_in(store, endpoint, until)
+    period = period_of(store, MODEL, until=until, window=spec.monitoring.window)
+    return look_for_drift(store, spec, period)
+
+
+def test_what_drifted_is_named_by_what_it_matters(
+    store: Store, spec: ModelSpec, version: DatasetVersion, begin: datetime
+) -> None:
+    report = look(store, spec, traffic(store, begin, shift=900), begin + HOUR)
     assert report.outcome == "drift"
-    assert report.drifted == ("distance",)
+    assert report.drifted[0] == "distance"
     assert (report.champion, report.rows, report.reference_rows) == (1, 600, 3000)
-    assert report.dataset == DatasetRef(name=released.name, id=released.id)
-    assert len(lines) == 3
-    number, entry = monitoring_log(store, "flight_delay").newest()
-    assert (number, entry.run, entry.retrain, entry.columns) == (1, LOOK["run"], True, ("distance",))
-    assert entry.reason == "drifted share 33% reaches monitoring.drift_share 30%"
+    assert report.dataset == version.ref
+    assert report.share > 0.5, "the label is made of the distance"
+    assert report.report_html is not None
+    assert b"<html" in get_bytes(store, report.report_html)[:2000].lower()
 
 
-def test_a_retry_finds_its_own_report_and_another_run_looks_anew(store, spec, released):
-    endpoint = traffic()
-    first = look_for_drift(store, endpoint, spec, **LOOK)
-    assert look_for_drift(store, traffic(shift=900), spec, **LOOK) == first
-    assert endpoint.asked == 1
-    second = look_for_drift(store, traffic(shift=900), spec, run="flight_delay.monitor/2", until=NOW)
-    assert (first.outcome, second.outcome) == ("stable", "drift")
-    assert [number for number, _ in monitoring_log(store, "flight_delay").entries()] == [1, 2]
+def test_the_same_period_gives_the_same_report_whatever_came_after_it(
+    store: Store, spec: ModelSpec, begin: datetime
+) -> None:
+    until = begin + HOUR
+    first = look(store, spec, traffic(store, begin), until)
+    assert first.outcome == "stable", explain(first)
+    again = look(
+        store,
+        spec,
+        Endpoint(*traffic(store, begin).records, *traffic(store, until, shift=900).records),
+        until,
+    )
+    assert again.to_bytes() == first.to_bytes()
 
 
-def test_no_traffic_and_no_champion_are_inconclusive(store, spec, released):
-    quiet = look_for_drift(store, Endpoint(), spec, **LOOK)
+def test_no_traffic_and_no_champion_are_inconclusive(store: Store, spec: ModelSpec, begin: datetime) -> None:
+    quiet = look(store, spec, Endpoint(), begin + HOUR)
     assert (quiet.outcome, quiet.reason) == ("inconclusive", "0 live rows, monitoring.min_rows is 200")
-    DeploymentLog(store, "flight_delay").fallback(who="test", why="broken", run="f")
-    nobody = look_for_drift(store, traffic(), spec, run="flight_delay.monitor/2", until=NOW)
-    assert (nobody.outcome, nobody.reason, nobody.champion) == ("inconclusive", "no champion serves", None)
-    assert not any(entry.retrain for _, entry in monitoring_log(store, "flight_delay").entries())
+    before = look(store, spec, traffic(store, begin), begin - HOUR)
+    assert (before.outcome, before.champion) == ("inconclusive", None)
 
 
-def test_a_wrong_column_is_named_and_nothing_is_logged(store, spec, released):
+def test_the_champion_of_a_period_is_the_one_at_its_end(
+    store: Store, spec: ModelSpec, begin: datetime
+) -> None:
+    DeploymentLog(store, MODEL).fallback(who="test", why="broken", run="f")
+    period = period_of(store, MODEL, until=begin, window=HOUR)
+    assert period == Period(since=begin - HOUR, until=begin, champion=1)
+    naive = begin.replace(tzinfo=None)
+    with pytest.raises(SpecError, match="no time zone"):
+        period_of(store, MODEL, until=naive, window=HOUR)
+
+
+def test_a_wrong_column_is_named(store: Store, spec: ModelSpec, begin: datetime) -> None:
     wrong = spec.with_overrides({"monitoring": {"columns": ["wind"]}})
     with pytest.raises(SpecError, match=r"given wind; expected some of features\.columns"):
-        look_for_drift(store, traffic(), wrong, **LOOK)
-    assert monitoring_log(store, "flight_delay").newest() is None
+        look(store, wrong, traffic(store, begin), begin + HOUR)
+
+
+def test_a_look_is_written_down_once(store: Store, spec: ModelSpec, begin: datetime) -> None:
+    until = begin + HOUR
+    report = look(store, spec, traffic(store, begin, shift=900), until)
+    table = taken_in(store, Endpoint(), until)
+    performance = look_at_performance(store, spec, table, champion=1, since=begin, until=until, as_of=until)
+    kept = {"drift": keep(store, report), "performance": keep(store, performance)}
+    later = until + timedelta(days=2)
+    first = conclude_look(store, spec, **kept, run="flight_delay.monitor/1", now=later)
+    assert first == conclude_look(store, spec, **kept, run="flight_delay.monitor/1", now=later + HOUR)
+    assert [number for number, _ in monitoring_log(store, MODEL).entries()] == [1]
+    assert (first.outcome, first.columns, first.decision.retrain) == ("drift", report.drifted, True)
+    past = conclude_look(store, spec, **kept, run="flight_delay.monitor/2", now=later, backfill=True)
+    assert (past.decision.retrain, past.decision.restraint) == (False, "backfill")
