@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from types import SimpleNamespace
 from typing import Any
 
 from airflow.sdk import BaseOperator
 
+from airflow_mlops.core.record import utc_now
 from airflow_mlops.operators.base import REFUSAL
 
 
@@ -19,12 +21,16 @@ class Run:
 
     :ivar user: who triggered it, None for a schedule.
     :ivar max_tries: of its tasks, as Airflow raises it when a person clears one.
+    :ivar logical_date: of a schedule; ``run_after``: when it was triggered.
     """
 
     run_id: str = "r1"
     dag_id: str = "orders.release"
     user: str | None = "ann"
     max_tries: int = 0
+    run_type: str = "manual"
+    logical_date: datetime | None = None
+    run_after: datetime = field(default_factory=utc_now)
     xcoms: dict[tuple[str, str], Any] = field(default_factory=dict)
     events: dict[Any, Any] = field(default_factory=dict)
 
@@ -39,7 +45,9 @@ class Run:
             "dag_run": SimpleNamespace(
                 dag_id=self.dag_id,
                 run_id=self.run_id,
-                run_type=SimpleNamespace(value="manual"),
+                run_type=SimpleNamespace(value=self.run_type),
+                logical_date=self.logical_date,
+                run_after=self.run_after,
                 triggering_user_name=self.user,
             ),
             "outlet_events": self.events,
