@@ -22,16 +22,19 @@ from airflow_mlops.core.errors import (
 )
 from airflow_mlops.core.gates import Gate, GateResult
 from airflow_mlops.core.store import Store
+from airflow_mlops.operators.alerting import LookAlertOperator, ReleaseAlertOperator, RollbackAlertOperator
 from airflow_mlops.operators.base import MlopsOperator, Work, asked_by, run_key
 from airflow_mlops.operators.control import RolloutControlOperator
 from airflow_mlops.operators.data import SnapshotOperator, ValidateOperator
 from airflow_mlops.operators.features import LeakageOperator, SkewOperator
+from airflow_mlops.operators.healing import HealOperator
 from airflow_mlops.operators.join import JoinOperator
 from airflow_mlops.operators.labels import ApplyReviewOperator, AuditLabelsOperator
 from airflow_mlops.operators.model import EvaluateOperator, RegisterOperator, TrainOperator
-from airflow_mlops.operators.monitoring import DriftOperator, RequestRetrainingOperator
+from airflow_mlops.operators.monitoring import DriftOperator, PerformanceOperator, TakeInOperator
 from airflow_mlops.operators.privacy import ProtectOperator
 from airflow_mlops.operators.retention import PruneOperator
+from airflow_mlops.operators.retraining import DecideOperator, RequestRetrainingOperator
 from airflow_mlops.operators.rollout import (
     BeginReleaseOperator,
     ChallengeOperator,
@@ -40,6 +43,7 @@ from airflow_mlops.operators.rollout import (
     ReconcileOperator,
     RollbackOperator,
 )
+from airflow_mlops.operators.scoring import ScoreOperator, SnapshotScoringOperator
 from airflow_mlops.operators.transform import BatchTransformOperator
 from airflow_mlops.sensors.rollout import RolloutSensor
 from airflow_mlops.spec import ModelSpec
@@ -61,8 +65,17 @@ ARGUMENTS: dict[type[MlopsOperator], dict[str, Any]] = {
     RolloutControlOperator: {"action": "hold", "reason": "r"},
     RollbackOperator: {"to": 1, "reason": "r"},
     ReconcileOperator: {},
-    DriftOperator: {"window": "6h"},
-    RequestRetrainingOperator: {"drift": {}},
+    HealOperator: {},
+    TakeInOperator: {"window": "6h"},
+    DriftOperator: {"period": {}},
+    PerformanceOperator: {"period": {}},
+    DecideOperator: {"drift": {}, "performance": {}},
+    RequestRetrainingOperator: {},
+    LookAlertOperator: {"health": {}},
+    ReleaseAlertOperator: {"release": {}},
+    RollbackAlertOperator: {"rollback": {}},
+    SnapshotScoringOperator: {},
+    ScoreOperator: {"dataset": {}},
     JoinOperator: {"dataset": {}},
     LeakageOperator: {"dataset": {}},
     ApplyReviewOperator: {"dataset": {}},
@@ -89,8 +102,15 @@ TEMPLATED = {
     PromoteOperator: {"version", "verdicts"},
     RolloutControlOperator: {"action", "reason"},
     RollbackOperator: {"to", "fallback", "reason"},
-    DriftOperator: {"window"},
-    RequestRetrainingOperator: {"drift"},
+    TakeInOperator: {"until", "window"},
+    DriftOperator: {"period"},
+    PerformanceOperator: {"period"},
+    DecideOperator: {"drift", "performance"},
+    LookAlertOperator: {"health"},
+    ReleaseAlertOperator: {"release"},
+    RollbackAlertOperator: {"rollback", "reason"},
+    SnapshotScoringOperator: {"since", "until"},
+    ScoreOperator: {"dataset", "version"},
     BatchTransformOperator: {"dataset", "version"},
 }
 
