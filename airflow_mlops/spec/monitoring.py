@@ -30,6 +30,10 @@ class Drift(Section):
         True,
         description="Also look for changes that no column shows alone, by a classifier of the two sides.",
     )
+    usual: bool = Field(
+        True,
+        description="A change that windows of the training data show among themselves does not count.",
+    )
 
 
 class Performance(Section):

@@ -129,7 +129,8 @@ def usual_change_of(
     number: int,
     held: HeldOut | None = None,
 ) -> UsualChange:
-    """:func:`usual_change` of the data of a model's version ``number``, computed once and kept in the store.
+    """:func:`usual_change` of the data of a model's version ``number``, computed once and kept in the store; nothing is
+    known without ``monitoring.drift.usual``.
 
     :param held: the version's answers to rows that it did not learn from.
     :raises IntegrityError: if the stored data is not what was recorded.
@@ -138,6 +139,8 @@ def usual_change_of(
     from airflow_mlops.core.store.results import keep_first, read_kept
 
     length, drift = spec.monitoring.window, spec.monitoring.drift
+    if not drift.usual:
+        return UsualChange(windows=0)
     asked = repr(
         (sorted((one.name, one.kind) for one in columns), length, drift.alpha, drift.classifier, held is None)
     )

@@ -223,8 +223,8 @@ def test_no_change_in_twenty_columns_is_rarely_called_drift(wide):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("n", [500, 5000])
-def test_no_change_with_the_classifier_is_rarely_called_drift(wide, n):
+def test_no_change_with_the_classifier_is_rarely_called_drift(wide):
     draw = np.random.default_rng(7)
-    drift = sum(wide(twenty(draw, n), twenty(draw, 10_000), True).outcome == "drift" for _ in range(100))
-    assert drift <= 11  # with 5 %, more come with a probability of 0.004
+    training = twenty(draw, 10_000)
+    drift = sum(wide(twenty(draw, 500), training, classifier=True).outcome == "drift" for _ in range(60))
+    assert drift <= 8  # with 5 %, more come with a probability of 0.002
