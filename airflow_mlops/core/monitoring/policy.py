@@ -94,8 +94,9 @@ def _performance(facts: Facts) -> _Finding | None:
     if failed:
         told = ", ".join(f"{one.gate.name}: {one.reason}" for one in failed)
         return _Finding("performance", True, f"performance ({how}) fails {told}")
-    passed = sum(one.passed for one in report.gates)
-    return _Finding("performance", False, f"performance ({how}) passes {passed} of {len(report.gates)} gates")
+    undecided = sum(not one.passed for one in report.gates)
+    more = f", {undecided} undecided" if undecided else ""
+    return _Finding("performance", False, f"performance ({how}) fails none of {len(report.gates)} gates{more}")
 
 
 def _age(retrain: Retrain, facts: Facts) -> _Finding | None:
