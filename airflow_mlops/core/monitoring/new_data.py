@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from airflow_mlops.core.data.row_groups import RowGroup, row_groups
 from airflow_mlops.core.data.pin import Pin, pin_key
+from airflow_mlops.core.data.row_groups import RowGroup, row_groups
 from airflow_mlops.core.data.source import DataRoot, SourceFile
 from airflow_mlops.core.data.version import DatasetRef, DatasetVersion, dataset_key
 from airflow_mlops.core.errors import DataError

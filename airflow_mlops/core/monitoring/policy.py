@@ -96,7 +96,9 @@ def _performance(facts: Facts) -> _Finding | None:
         return _Finding("performance", True, f"performance ({how}) fails {told}")
     undecided = sum(not one.passed for one in report.gates)
     more = f", {undecided} undecided" if undecided else ""
-    return _Finding("performance", False, f"performance ({how}) fails none of {len(report.gates)} gates{more}")
+    return _Finding(
+        "performance", False, f"performance ({how}) fails none of {len(report.gates)} gates{more}"
+    )
 
 
 def _age(retrain: Retrain, facts: Facts) -> _Finding | None:
