@@ -39,18 +39,27 @@ def rows_outside_of(tail: Callable[[int], bytes], kind: str, event_time: str, wi
     :param tail: the last so many bytes of the file; all, if it has fewer.
     :param kind: its format.
     """
+    if (window.since is None and window.until is None) or kind != "parquet":
+        return None
+    footer = footer_of(tail)
+    return None if footer is None else _outside(footer, event_time, window)
+
+
+def footer_of(tail: Callable[[int], bytes]) -> pq.FileMetaData | None:
+    """The footer of a file that is far away; None if it is no whole Parquet file: whoever reads it says what is wrong.
+
+    :param tail: the last so many bytes of the file; all, if it has fewer.
+    """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    if (window.since is None and window.until is None) or kind != "parquet":
-        return None
     data = tail(_TAIL)
     needed = int.from_bytes(data[-8:-4], "little") + 8
     if len(data) < needed <= _LARGEST:
         data = tail(needed)
     try:
-        return _outside(pq.read_metadata(pa.BufferReader(data)), event_time, window)
-    except pa.ArrowInvalid:  # whoever reads it says what is wrong with it
+        return pq.read_metadata(pa.BufferReader(data))
+    except pa.ArrowInvalid:
         return None
 
 

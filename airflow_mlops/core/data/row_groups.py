@@ -10,16 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_mlops.core.data.event_time import to_utc
 from airflow_mlops.core.data.fetching import in_order
+from airflow_mlops.core.data.footer import footer_of
 from airflow_mlops.core.data.source import DataRoot, FolderRoot, SourceFile
 from airflow_mlops.core.data.source_s3 import S3Root
 
 if TYPE_CHECKING:
     import pyarrow.parquet as pq
-
-#: What is read first of a file in a bucket; most footers are shorter.
-_END = 64 * 1024
-#: The length of a footer and the magic number stand behind it.
-_TRAILER = 8
 
 
 @dataclass(frozen=True)
@@ -63,23 +59,14 @@ def _footer(root: DataRoot, file: SourceFile) -> pq.FileMetaData | None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    if file.size <= _TRAILER:
+    if isinstance(root, S3Root):
+        return footer_of(lambda count: root.tail(file.path, count)) if file.size else None
+    if not isinstance(root, FolderRoot):
         return None
     try:
-        if isinstance(root, FolderRoot):
-            return pq.read_metadata(root.local(file.path))
-        if isinstance(root, S3Root):
-            return pq.read_metadata(pa.BufferReader(_end(root, file)))
+        return pq.read_metadata(root.local(file.path))
     except pa.ArrowInvalid:
-        pass
-    return None
-
-
-def _end(root: S3Root, file: SourceFile) -> bytes:
-    """The end of an object, with the whole footer."""
-    end = root.read_end(file.path, file.size, _END)
-    needed = int.from_bytes(end[-_TRAILER:-4], "little") + _TRAILER
-    return end if needed <= len(end) or needed > file.size else root.read_end(file.path, file.size, needed)
+        return None
 
 
 def _groups(footer: pq.FileMetaData, event_time: str, label: str) -> tuple[RowGroup, ...]:

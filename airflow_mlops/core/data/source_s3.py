@@ -138,16 +138,6 @@ class S3Root:
             content: bytes = self._body(path).read()
             return content
 
-    def read_end(self, path: str, size: int, length: int) -> bytes:
-        """The last ``length`` bytes of an object of ``size`` bytes. :raises DataError: if it can't be read."""
-        key = self._prefix + "/".join(check_path(path))
-        start = max(0, size - length)
-        with self._reading(path):
-            content: bytes = self._client.get_object(
-                Bucket=self._bucket, Key=key, Range=f"bytes={start}-", **self._requests.object
-            )["Body"].read()
-            return content
-
     def tail(self, path: str, count: int, version_id: str | None = None) -> bytes:
         """The last ``count`` bytes of an object; all, if it has fewer. :raises DataError: as :meth:`read_bytes`."""
         with self._reading(path):

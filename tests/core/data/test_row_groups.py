@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from airflow_mlops.core.data import row_groups as module
+from airflow_mlops.core.data import footer
 from airflow_mlops.core.data.row_groups import RowGroup, row_groups
 from airflow_mlops.core.data.source import DataRoot, FolderRoot, open_data_root
 from tests.servers import S3Server, ministack
@@ -98,5 +98,5 @@ def test_of_an_object_only_the_end_is_read(
     assert found.pop("d/empty.parquet") is None
     assert found == read(FolderRoot(tmp_path))
     assert max(ranges) <= 64 * 1024 < path.stat().st_size
-    monkeypatch.setattr(module, "_END", 100)
+    monkeypatch.setattr(footer, "_TAIL", 100)
     assert read(root)["d/large.parquet"] == found["d/large.parquet"], "a footer that is longer than that"
