@@ -2,8 +2,9 @@
 
 A model answers days of flights that are like those it learned from (``decay_days.py``); from a day on a decay is in
 them. Labels come seven days late. Each decider looks at the end of each day: 1 means that the end of the first decayed
-day showed it. An alert at any later day counts as noticed, also one by chance: so only rivals count whose alerts on
-days without a decay are at most 5 in 100.
+day showed it. An alert at any later day counts as noticed, also one by chance: so only deciders count, ours too, whose
+alerts on days without a decay are at most 5 in 100. The column "no decay" of the table is the control: so soon each
+one alerts by chance alone.
 
 NannyML is installed from PyPI into a temporary environment (a minute or two), or ``--nannyml PYTHON`` names one that
 has it; ``--no-nannyml`` leaves it out, and so does ``--quick``.
@@ -48,10 +49,16 @@ Alerts = dict[str, bool]
 
 @dataclass(frozen=True)
 class Size:
-    """How much is run: worlds, live days of each, streams of each decay and world, days until "never"."""
+    """How much is run.
+
+    :param quiet: live days of a world that are looked at without a decay; of them the first ``pool``, whole weeks, are
+        those that streams are made of.
+    :param streams: of each decay and world; ``horizon``: days until "never".
+    """
 
     worlds: int = 2
-    pool: int = 49
+    quiet: int = 70
+    pool: int = 28
     streams: int = 8
     horizon: int = HORIZON
     real_days: bool = True
@@ -59,7 +66,7 @@ class Size:
 
 
 FULL = Size()
-QUICK = Size(1, 14, 2, 7, real_days=False, decays=QUICK_DECAYS)
+QUICK = Size(1, 14, 14, 2, 7, real_days=False, decays=QUICK_DECAYS)
 
 
 @dataclass
@@ -96,25 +103,25 @@ class Play:
         self.world = World.make(seed)
         self.monitor = Monitor(self.world)
         self.evidently = Evidently(self.world)
-        self.pool = range(REAL_DAYS if seed is None else size.pool)
+        self.quiet = range(REAL_DAYS if seed is None else size.quiet)
         decays = [one for one in DECAYS if seed is not None and one.name in size.decays]
-        self.cells = {one.name: self.world.decayed(one, self.pool) for one in (NO_DECAY, *decays)}
+        self.cells = {NO_DECAY.name: self.world.decayed(NO_DECAY, self.quiet)}
+        self.cells |= {one.name: self.world.decayed(one, range(size.pool)) for one in decays}
         self.labels_only = {one.name for one in DECAYS if one.labels_only}
         self.nannyml = nannyml_alerts(python, self.world, self.cells) if python else {}
         self._kept: dict[Any, Any] = {}
 
     def found(self) -> Found:
-        """All days without a decay, then the streams of each decay."""
+        """All days without a decay, then the streams of each decay, and of none."""
         result = Found()
-        days = [(NO_DECAY.name, place) for place in self.pool]
-        for place in self.pool:
+        days = [(NO_DECAY.name, place) for place in self.quiet]
+        for place in self.quiet:
             # The first days have the last ones before them.
             history = [days[(place - back) % len(days)] for back in reversed(range(BEFORE + 1))]
             for decider, alert in self.look(history).items():
                 result.quiet.setdefault(decider, []).append(alert)
-        for decay in self.cells:
-            if decay != NO_DECAY.name:
-                result.days[decay] = self.noticed(decay)
+        if self.world.seed is not None:
+            result.days = {decay: self.noticed(decay) for decay in self.cells}
         return result
 
     def noticed(self, decay: str) -> dict[str, list[float]]:
@@ -244,10 +251,15 @@ class Results:
             limit = 100 * MOST_FALSE if decider == OURS else None
             yield Measure(f"false alarms in 100 days, {decider}", 100 * hits / count, limit=limit, note=note)
         never = self.size.horizon + 1
+        counts = self.false_alarms(OURS) <= MOST_FALSE
         for decay in self.found[0].days:
+            if decay == NO_DECAY.name:
+                continue
             own, (rival, best) = self.median(decay, OURS), self.best(decay)
-            later = min(own, never) - min(best, never)
+            # Who alerts all the time is no faster than others.
+            later = min(own, never) - min(best, never) if counts else math.inf
             note = f"{_days(own)} / {_days(best)} by {rival if math.isfinite(best) else 'any'}"
+            note += "" if counts else "; ours has too many false alarms to count"
             yield Measure(f"days later than the best rival, {decay}", later, limit=0, note=note)
 
     def table(self) -> str:

@@ -99,3 +99,11 @@ def test_only_rivals_with_few_false_alarms_are_compared_with():
     # never counts as the day after the last one
     assert measured["days later than the best rival, broken"].value == 4 - (decay.QUICK.horizon + 1)
     assert "| calm | 5 | never |" in results.table()
+
+
+def test_ours_is_compared_only_with_few_false_alarms_of_its_own():
+    quiet = {"ours": [True] * 6 + [False] * 94, "calm": [False] * 100}
+    days = {NO_DECAY.name: {"ours": [1.0], "calm": [math.inf]}, "broken": {"ours": [1.0], "calm": [2.0]}}
+    results = decay.Results([decay.Found(quiet, days)], None, decay.QUICK)
+    compared = [one for one in results.measures() if one.name.startswith("days later")]
+    assert [(one.name, one.holds) for one in compared] == [("days later than the best rival, broken", False)]
