@@ -50,6 +50,8 @@ def test_the_record_comes_back(store: Store, version: DatasetVersion, name: str)
         (archive(**{"trained.json": b"{}"}), "is not a TrainedModel"),
         (archive(**{"deep/trained.json": b"{}"}), "left no trained.json"),
     ],
+    # The bytes of an archive hold the time: all workers have to find the same tests.
+    ids=["bytes", "empty", "no record", "elsewhere"],
 )
 def test_an_output_that_is_none(store: Store, data: bytes, said: str) -> None:
     with pytest.raises(MlopsError, match=said):
