@@ -16,20 +16,20 @@ from decay_days import COLUMNS, World
 from airflow_mlops.core.evaluation.metrics import measure
 from airflow_mlops.core.monitoring.columns import read_frame_of
 from airflow_mlops.core.monitoring.comparison import compare, watched_columns
-from airflow_mlops.core.monitoring.estimation_champion import Estimator, make_estimator
-from airflow_mlops.core.monitoring.estimation_errors import distrusted
-from airflow_mlops.core.monitoring.facts import Facts
+from airflow_mlops.core.monitoring.estimation.champion import Estimator, make_estimator
+from airflow_mlops.core.monitoring.estimation.errors import distrusted
 from airflow_mlops.core.monitoring.importance import column_importance
-from airflow_mlops.core.monitoring.performance_gates import Yardstick, judge
-from airflow_mlops.core.monitoring.performance_periods import errors_in, performance_of
-from airflow_mlops.core.monitoring.performance_report import (
+from airflow_mlops.core.monitoring.performance.gates import Yardstick, judge
+from airflow_mlops.core.monitoring.performance.periods import errors_in, performance_of
+from airflow_mlops.core.monitoring.performance.report import (
     EstimationError,
     PerformanceReport,
     PeriodPerformance,
 )
-from airflow_mlops.core.monitoring.performance_rows import Wanted, collect
-from airflow_mlops.core.monitoring.policy import decide
+from airflow_mlops.core.monitoring.performance.rows import Wanted, collect
 from airflow_mlops.core.monitoring.report import DriftReport
+from airflow_mlops.core.monitoring.retraining.facts import Facts
+from airflow_mlops.core.monitoring.retraining.policy import decide
 from airflow_mlops.core.monitoring.usual import UsualChange, usual_change
 from airflow_mlops.core.monitoring.window import MOST_ROWS, SEED, Reference, Window
 

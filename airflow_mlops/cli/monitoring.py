@@ -58,7 +58,7 @@ def run_looks(arguments: argparse.Namespace) -> int:
 
 def run_report(arguments: argparse.Namespace) -> int:
     """Write the page of a look. :raises MlopsError: if there is no such look, or it has no such page."""
-    from airflow_mlops.core.monitoring.performance_report import PerformanceReport
+    from airflow_mlops.core.monitoring.performance.report import PerformanceReport
     from airflow_mlops.core.monitoring.report import DriftReport
     from airflow_mlops.core.store.blobs import get_bytes
     from airflow_mlops.core.store.results import recall

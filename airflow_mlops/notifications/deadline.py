@@ -121,7 +121,7 @@ def _tell(
     notifiers: Sequence[Mapping[str, Any]],
     context: Mapping[str, Any],
 ) -> str:
-    from airflow_mlops.core.monitoring.alerts_traffic import alert_of_late_release
+    from airflow_mlops.core.monitoring.alerts.of_traffic import alert_of_late_release
     from airflow_mlops.hooks.mlops import MlopsHook
 
     dag_run = context["dag_run"]

@@ -14,7 +14,7 @@ from airflow.sdk import BaseNotifier
 from airflow_mlops.core.errors import MlopsError, SpecError
 
 if TYPE_CHECKING:
-    from airflow_mlops.core.monitoring.alert import Alert
+    from airflow_mlops.core.monitoring.alerts.alert import Alert
 
 #: Name under which templates of notifiers find the alert.
 VARIABLE = "mlops_alert"
@@ -43,14 +43,14 @@ def check_notifiers(notifiers: Sequence[Any]) -> tuple[BaseNotifier, ...]:
 def send(alert: Alert, notifiers: Sequence[BaseNotifier], context: Mapping[str, Any], log: Any) -> bool:
     """Send one alert by each notifier; whether it counts as delivered.
 
-    Each notifier is rendered with ``mlops_alert`` (see :func:`~airflow_mlops.core.monitoring.alert_forms.forms`) beside
+    Each notifier is rendered with ``mlops_alert`` (:func:`~airflow_mlops.core.monitoring.alerts.forms.forms`) beside
     what else Airflow's context holds. One that fails is told in one line and stops neither the task nor the others.
     Delivered is what at least one has sent; without any notifier the task's log is where the alert stands.
 
     :param notifiers: rendering changes a notifier, so that a copy of each is used.
     :param log: the task's logger.
     """
-    from airflow_mlops.core.monitoring.alert_forms import forms
+    from airflow_mlops.core.monitoring.alerts.forms import forms
 
     for line in alert.text.splitlines():
         log.info("%s", line)

@@ -12,7 +12,7 @@ from airflow_mlops.notifications.sending import send
 if TYPE_CHECKING:
     from airflow.sdk import BaseNotifier
 
-    from airflow_mlops.core.monitoring.alert import Found
+    from airflow_mlops.core.monitoring.alerts.alert import Found
     from airflow_mlops.core.store import Store
 
 
@@ -36,7 +36,7 @@ def tell(
     :param repeat: after so long an alert that lasts is told again.
     :returns: kinds, by what became of them: ``sent``, ``resolved``, ``unsent`` and ``quiet`` (told before).
     """
-    from airflow_mlops.core.monitoring.alert_log import alert_log, due, record
+    from airflow_mlops.core.monitoring.alerts.log import alert_log, due, record
 
     now = now or utc_now()
     entries = alert_log(store, model)

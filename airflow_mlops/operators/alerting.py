@@ -20,7 +20,7 @@ from airflow_mlops.operators.period import run_type
 if TYPE_CHECKING:
     from airflow.sdk import BaseNotifier, Context
 
-    from airflow_mlops.core.monitoring.alert import Found
+    from airflow_mlops.core.monitoring.alerts.alert import Found
     from airflow_mlops.core.monitoring.look import Look
 
 #: Notifiers that hang must not hold the run for ever.
@@ -90,7 +90,7 @@ class LookAlertOperator(AlertOperator):
 
     def found(self, work: Work, context: Context) -> Found:
         """By the log of looks, the deployment log and the result of the health task."""
-        from airflow_mlops.core.monitoring.alerts_traffic import alerts_of_fallback
+        from airflow_mlops.core.monitoring.alerts.of_traffic import alerts_of_fallback
         from airflow_mlops.core.monitoring.look import monitoring_log
         from airflow_mlops.core.registry.deployments import DeploymentLog
 
@@ -109,8 +109,11 @@ class LookAlertOperator(AlertOperator):
         return found | _look(work, mine, looks, link)
 
     def _health(self, work: Work, context: Context, link: str | None) -> Found:
-        from airflow_mlops.core.monitoring.alert import Found
-        from airflow_mlops.core.monitoring.alerts_traffic import alerts_of_health, alerts_of_unproved_endpoint
+        from airflow_mlops.core.monitoring.alerts.alert import Found
+        from airflow_mlops.core.monitoring.alerts.of_traffic import (
+            alerts_of_health,
+            alerts_of_unproved_endpoint,
+        )
         from airflow_mlops.core.rollout.healing import Healing
         from airflow_mlops.core.store.results import recall
 
@@ -124,8 +127,8 @@ class LookAlertOperator(AlertOperator):
 
 
 def _look(work: Work, mine: Look, looks: Sequence[Look], link: str | None) -> Found:
-    from airflow_mlops.core.monitoring.alerts import alerts_of_look
-    from airflow_mlops.core.monitoring.performance_report import PerformanceReport
+    from airflow_mlops.core.monitoring.alerts.of_looks import alerts_of_look
+    from airflow_mlops.core.monitoring.performance.report import PerformanceReport
     from airflow_mlops.core.monitoring.report import DriftReport
     from airflow_mlops.core.store.results import recall
 
@@ -154,7 +157,7 @@ class ReleaseAlertOperator(AlertOperator):
 
     def found(self, work: Work, context: Context) -> Found:
         """By the result of the release."""
-        from airflow_mlops.core.monitoring.alerts_traffic import alerts_of_release
+        from airflow_mlops.core.monitoring.alerts.of_traffic import alerts_of_release
 
         result = self.release if isinstance(self.release, Mapping) else pushed(context, self.tasks, REFUSAL)
         unproved = pushed(context, [self.conclude], REFUSAL)
@@ -188,7 +191,7 @@ class RollbackAlertOperator(AlertOperator):
 
     def found(self, work: Work, context: Context) -> Found:
         """By the result of the rollback, and the deployment log."""
-        from airflow_mlops.core.monitoring.alerts_traffic import alerts_of_fallback, alerts_of_rollback
+        from airflow_mlops.core.monitoring.alerts.of_traffic import alerts_of_fallback, alerts_of_rollback
         from airflow_mlops.core.registry.deployments import DeploymentLog
 
         now, link = utc_now(), page_of(context)

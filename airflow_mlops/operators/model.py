@@ -147,7 +147,7 @@ class RegisterOperator(MlopsOperator):
         from airflow_mlops.core.data.version import DatasetRef
         from airflow_mlops.core.evaluation.report import Evaluation
         from airflow_mlops.core.lineage.stages import register_lineage
-        from airflow_mlops.core.monitoring.loop import shaped_share
+        from airflow_mlops.core.monitoring.retraining.loop import shaped_share
         from airflow_mlops.core.registry.version import RunRef
         from airflow_mlops.core.registry.versions import Registry
         from airflow_mlops.core.store.results import recall

@@ -14,7 +14,7 @@ from airflow_mlops.operators.period import SCHEDULED, end_of_period, labels_unti
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from airflow_mlops.core.monitoring.performance_report import PerformanceReport, Value
+    from airflow_mlops.core.monitoring.performance.report import PerformanceReport, Value
     from airflow_mlops.core.monitoring.period import Period
 
 #: Seconds. A quick return from a deferral can lose against a late message of the executor.
@@ -151,8 +151,8 @@ class PerformanceOperator(PeriodOperator):
         from airflow_mlops.core.lineage.watching import performance_lineage
         from airflow_mlops.core.monitoring.answers.records import TakenIn
         from airflow_mlops.core.monitoring.answers.table import AnswersTable
-        from airflow_mlops.core.monitoring.performance import look_at_performance
-        from airflow_mlops.core.monitoring.performance_wording import explain
+        from airflow_mlops.core.monitoring.performance.looking import look_at_performance
+        from airflow_mlops.core.monitoring.performance.wording import explain
         from airflow_mlops.core.store.results import keep, recall
 
         period = self.looked_at

@@ -73,7 +73,7 @@ class RequestRetrainingOperator(MlopsOperator):
     def work(self, work: Work, context: Context) -> dict[str, Any]:
         """Emit the event, or skip: a success without a reason would start a release."""
         from airflow_mlops.core.monitoring.look import monitoring_log
-        from airflow_mlops.core.monitoring.retraining import request_retraining
+        from airflow_mlops.core.monitoring.retraining.requests import request_retraining
 
         entries = monitoring_log(work.store, work.spec.name).entries()
         look = next((entry for _, entry in entries if entry.run == work.run), None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_mlops.core.monitoring.alert_log import alert_log
+from airflow_mlops.core.monitoring.alerts.log import alert_log
 from airflow_mlops.core.store import open_store
 from airflow_mlops.demo.airflow import LocalAirflow
 from airflow_mlops.demo.transport import Transport

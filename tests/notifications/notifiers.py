@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from airflow.sdk import BaseNotifier
 
-from airflow_mlops.core.monitoring.alert import Alert
+from airflow_mlops.core.monitoring.alerts.alert import Alert
 from tests.core.monitoring.looked import START
 
 

@@ -13,8 +13,8 @@ from airflow.sdk import DAG
 from airflow.serialization.serialized_objects import DagSerialization
 
 from airflow_mlops.core.errors import PlatformError
-from airflow_mlops.core.monitoring.alert import Found
-from airflow_mlops.core.monitoring.alert_log import alert_log, due
+from airflow_mlops.core.monitoring.alerts.alert import Found
+from airflow_mlops.core.monitoring.alerts.log import alert_log, due
 from airflow_mlops.core.store import open_store
 from airflow_mlops.notifications.deadline import SLACK, late_release, release_deadline, tell_of_late_release
 from airflow_mlops.notifications.webhook import WebhookNotifier

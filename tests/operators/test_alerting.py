@@ -9,7 +9,7 @@ import pytest
 from airflow.sdk import BaseNotifier
 
 from airflow_mlops.core.errors import SpecError
-from airflow_mlops.core.monitoring.alert_log import alert_log
+from airflow_mlops.core.monitoring.alerts.log import alert_log
 from airflow_mlops.core.monitoring.look import Look, monitoring_log
 from airflow_mlops.core.record import utc_now
 from airflow_mlops.core.registry.deployments import DeploymentLog

@@ -13,7 +13,7 @@ from airflow.sdk.exceptions import AirflowException, AirflowFailException, Airfl
 from airflow_mlops.core.errors import EndpointError
 from airflow_mlops.core.monitoring.look import Look, Reason, RetrainDecision, monitoring_log
 from airflow_mlops.core.monitoring.report import DriftReport
-from airflow_mlops.core.monitoring.retraining import request_log
+from airflow_mlops.core.monitoring.retraining.requests import request_log
 from airflow_mlops.core.record import utc_now
 from airflow_mlops.core.registry.deployments import DeploymentLog
 from airflow_mlops.core.store import Store

@@ -10,10 +10,10 @@ import pytest
 from airflow.sdk.exceptions import AirflowFailException
 
 from airflow_mlops.core.errors import GateFailed
-from airflow_mlops.core.monitoring.facts import facts_of
 from airflow_mlops.core.monitoring.look import RetrainDecision
-from airflow_mlops.core.monitoring.policy import decide
-from airflow_mlops.core.monitoring.retraining import request_retraining
+from airflow_mlops.core.monitoring.retraining.facts import facts_of
+from airflow_mlops.core.monitoring.retraining.policy import decide
+from airflow_mlops.core.monitoring.retraining.requests import request_retraining
 from airflow_mlops.core.record import utc_now
 from airflow_mlops.core.registry.deployments import DeploymentLog
 from airflow_mlops.core.registry.releases import release_log

@@ -13,7 +13,7 @@ from airflow.sdk import DAG, BaseNotifier, BaseOperator, chain, setup, task
 from airflow.utils.session import create_session
 from sqlalchemy import select
 
-from airflow_mlops.core.monitoring.alert_log import AlertEntry, alert_log
+from airflow_mlops.core.monitoring.alerts.log import AlertEntry, alert_log
 from airflow_mlops.core.store import Store, open_store
 from airflow_mlops.notifications.deadline import late_release
 from airflow_mlops.operators.alerting import ReleaseAlertOperator, RollbackAlertOperator

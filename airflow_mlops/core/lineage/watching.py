@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_mlops.core.lineage.naming import dataset_name, location_name, model_name
 from airflow_mlops.core.lineage.stages import captured, registered
-from airflow_mlops.core.monitoring.performance_report import PerformanceReport, Value
+from airflow_mlops.core.monitoring.performance.report import PerformanceReport, Value
 from airflow_mlops.core.monitoring.report import ColumnDrift, DriftReport
 
 if TYPE_CHECKING:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from airflow_mlops.core.monitoring.facts import facts_of
 from airflow_mlops.core.monitoring.look import Look, monitoring_log
-from airflow_mlops.core.monitoring.performance_report import PerformanceReport
-from airflow_mlops.core.monitoring.policy import decide
+from airflow_mlops.core.monitoring.performance.report import PerformanceReport
 from airflow_mlops.core.monitoring.report import DriftReport
+from airflow_mlops.core.monitoring.retraining.facts import facts_of
+from airflow_mlops.core.monitoring.retraining.policy import decide
 from airflow_mlops.core.progress import Progress, ignore
 from airflow_mlops.core.store.results import recall
 

@@ -9,7 +9,7 @@ from airflow_mlops.core.data.pin import Pin
 from airflow_mlops.core.data.version import Column, DataFile, DatasetRef, DatasetVersion
 from airflow_mlops.core.evaluation.report import Evaluation, SliceMetrics
 from airflow_mlops.core.gates import Gate, GateResult
-from airflow_mlops.core.monitoring.performance_report import PerformanceReport, PeriodPerformance, Value
+from airflow_mlops.core.monitoring.performance.report import PerformanceReport, PeriodPerformance, Value
 from airflow_mlops.core.monitoring.report import ColumnDrift, DriftReport, Movement, Multivariate
 from airflow_mlops.core.registry.version import ModelVersion, RunRef
 from airflow_mlops.core.rollout.verdict import Verdict

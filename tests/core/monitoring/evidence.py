@@ -7,9 +7,9 @@ from typing import Any
 
 from airflow_mlops.core.gates import Gate, GateResult
 from airflow_mlops.core.monitoring.look import Look, Reason, RetrainDecision
-from airflow_mlops.core.monitoring.performance_report import PerformanceReport
+from airflow_mlops.core.monitoring.performance.report import PerformanceReport
 from airflow_mlops.core.monitoring.report import ColumnDrift, DriftReport
-from airflow_mlops.core.monitoring.retraining import RetrainRequest
+from airflow_mlops.core.monitoring.retraining.requests import RetrainRequest
 from airflow_mlops.core.registry.releases import ReleaseEvent
 
 NOW = datetime(2024, 5, 10, tzinfo=timezone.utc)

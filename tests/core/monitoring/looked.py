@@ -7,7 +7,7 @@ from typing import Any
 
 from airflow_mlops.core.gates import Gate, GateResult
 from airflow_mlops.core.monitoring.look import Look, Reason, RetrainDecision
-from airflow_mlops.core.monitoring.performance_report import PerformanceReport, PeriodPerformance, Value
+from airflow_mlops.core.monitoring.performance.report import PerformanceReport, PeriodPerformance, Value
 from airflow_mlops.core.monitoring.report import ColumnDrift, DriftReport, Movement
 from airflow_mlops.spec import ModelSpec
 from tests.core.registry import world

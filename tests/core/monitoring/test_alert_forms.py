@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from airflow_mlops.core.monitoring.alert import Alert
-from airflow_mlops.core.monitoring.alert_forms import forms
+from airflow_mlops.core.monitoring.alerts.alert import Alert
+from airflow_mlops.core.monitoring.alerts.forms import forms
 from tests.core.monitoring.looked import START
 
 EVIL = "<img src=x onerror=alert(1)> <!channel> [a](javascript:b) *bold* {{ 7*7 }} & more"

@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from airflow_mlops.core.monitoring.alert import Alert, Found
-from airflow_mlops.core.monitoring.alert_log import AlertEntry, alert_log, due, record
+from airflow_mlops.core.monitoring.alerts.alert import Alert, Found
+from airflow_mlops.core.monitoring.alerts.log import AlertEntry, alert_log, due, record
 from airflow_mlops.core.store import open_store
 from tests.core.monitoring.looked import START
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from airflow_mlops.core.monitoring.alert import Alert, Found
-from airflow_mlops.core.monitoring.alerts import alerts_of_look
+from airflow_mlops.core.monitoring.alerts.alert import Alert, Found
+from airflow_mlops.core.monitoring.alerts.of_looks import alerts_of_look
 from airflow_mlops.core.monitoring.look import Reason, RetrainDecision
-from airflow_mlops.core.monitoring.performance_report import EstimationError, InputFreshness
+from airflow_mlops.core.monitoring.performance.report import EstimationError, InputFreshness
 from airflow_mlops.core.monitoring.report import Multivariate
 from tests.core.monitoring.looked import (
     ASKED,

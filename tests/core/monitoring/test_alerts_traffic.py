@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from airflow_mlops.core.monitoring.alert import Alert, Found
-from airflow_mlops.core.monitoring.alerts_traffic import (
+from airflow_mlops.core.monitoring.alerts.alert import Alert, Found
+from airflow_mlops.core.monitoring.alerts.of_traffic import (
     alert_of_late_release,
     alerts_of_fallback,
     alerts_of_health,

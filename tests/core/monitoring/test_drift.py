@@ -13,7 +13,7 @@ from airflow_mlops.core.errors import SpecError
 from airflow_mlops.core.monitoring.deciding import conclude_look
 from airflow_mlops.core.monitoring.drift import look_for_drift
 from airflow_mlops.core.monitoring.look import monitoring_log
-from airflow_mlops.core.monitoring.performance import look_at_performance
+from airflow_mlops.core.monitoring.performance.looking import look_at_performance
 from airflow_mlops.core.monitoring.period import Period, period_of
 from airflow_mlops.core.monitoring.report import DriftReport
 from airflow_mlops.core.monitoring.wording import explain

@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 
 from airflow_mlops.core.evaluation.metrics import known_metrics, measure
-from airflow_mlops.core.monitoring.estimation import estimate, expected_metrics
-from airflow_mlops.core.monitoring.estimation_calibration import (
+from airflow_mlops.core.monitoring.estimation.calibration import (
     ISOTONIC_FROM,
     Calibration,
     calibrate,
@@ -17,6 +16,7 @@ from airflow_mlops.core.monitoring.estimation_calibration import (
     time_blocks,
     variance_between,
 )
+from airflow_mlops.core.monitoring.estimation.classifier import estimate, expected_metrics
 
 DAY = 86_400 * 10**6
 

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from airflow_mlops.core.evaluation.metrics import measure
-from airflow_mlops.core.monitoring.estimation_loss import learn_losses
+from airflow_mlops.core.monitoring.estimation.loss import learn_losses
 
 DAY = 86_400 * 10**6
 

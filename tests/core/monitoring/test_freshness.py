@@ -9,7 +9,7 @@ import pytest
 
 from airflow_mlops.core.data.source import open_data_root
 from airflow_mlops.core.data.version import DatasetVersion, dataset_key
-from airflow_mlops.core.monitoring.freshness import input_freshness
+from airflow_mlops.core.monitoring.performance.freshness import input_freshness
 from tests.core.monitoring.traffic import NOW
 
 JOIN = {"name": "weather", "source": "weather/*.csv", "event_time": "t", "columns": ("wind",)}

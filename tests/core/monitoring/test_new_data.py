@@ -12,8 +12,8 @@ import pytest
 from airflow_mlops.core.data.snapshot import snapshot
 from airflow_mlops.core.data.source import DataRoot, FolderRoot, open_data_root
 from airflow_mlops.core.data.version import DatasetRef
-from airflow_mlops.core.monitoring.loop import shaped_share
-from airflow_mlops.core.monitoring.new_data import NewRows, new_rows
+from airflow_mlops.core.monitoring.retraining.loop import shaped_share
+from airflow_mlops.core.monitoring.retraining.new_data import NewRows, new_rows
 from airflow_mlops.core.registry.deployment import Deployment
 from airflow_mlops.core.registry.deployments import DeploymentLog
 from airflow_mlops.core.store import Store, open_store

@@ -15,8 +15,8 @@ from airflow_mlops.core.data.source import open_data_root
 from airflow_mlops.core.errors import SpecError
 from airflow_mlops.core.evaluation.metrics import known_metrics, measure
 from airflow_mlops.core.evaluation.run import evaluate
-from airflow_mlops.core.monitoring.performance import explain, look_at_performance
-from airflow_mlops.core.monitoring.performance_report import PerformanceReport
+from airflow_mlops.core.monitoring.performance.looking import explain, look_at_performance
+from airflow_mlops.core.monitoring.performance.report import PerformanceReport
 from airflow_mlops.core.registry.deployment import Deployment
 from airflow_mlops.core.registry.deployments import DeploymentLog
 from airflow_mlops.core.registry.versions import Registry
@@ -151,7 +151,7 @@ def test_on_flights_estimates_are_off_because_the_season_changes(report):
 
 def test_where_labels_mean_what_they_did_estimates_hold(world):
     """The held-out calibration is made true: labels are drawn by it."""
-    from airflow_mlops.core.monitoring.estimation_champion import estimator_of
+    from airflow_mlops.core.monitoring.estimation.champion import estimator_of
 
     estimator = estimator_of(
         world.store, "flight_delay", 1, objective="binary", columns=(), event_time="time_hour", period=MONTH
@@ -294,7 +294,7 @@ def test_one_class_only_is_measured_as_far_as_it_can_be(world):
 
 
 def test_too_few_held_out_rows_estimate_nothing(world, monkeypatch):
-    monkeypatch.setattr("airflow_mlops.core.monitoring.estimation_champion.LEAST_OF_A_CLASS", 10_000)
+    monkeypatch.setattr("airflow_mlops.core.monitoring.estimation.champion.LEAST_OF_A_CLASS", 10_000)
     found = world.look(as_of=END - 10 * MONTH)
     assert all(not one.estimated for one in found.periods)
     assert "nothing is estimated: " in found.reason

@@ -8,8 +8,8 @@ import pytest
 
 from airflow_mlops.core.errors import SpecError
 from airflow_mlops.core.gates import Gate
-from airflow_mlops.core.monitoring.performance_gates import Yardstick, check_performance, judge
-from airflow_mlops.core.monitoring.performance_report import PeriodPerformance, Value
+from airflow_mlops.core.monitoring.performance.gates import Yardstick, check_performance, judge
+from airflow_mlops.core.monitoring.performance.report import PeriodPerformance, Value
 from tests.core.monitoring.traffic import NOW
 
 STICK = Yardstick(champion=2, baseline={"log_loss": 0.5, "auc": 0.7}, min_rows=200, min_labelled=0.5)

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from airflow_mlops.core.monitoring import performance_rows
-from airflow_mlops.core.monitoring.performance_rows import Wanted, collect
+from airflow_mlops.core.monitoring.performance import rows as performance_rows
+from airflow_mlops.core.monitoring.performance.rows import Wanted, collect
 from tests.core.monitoring.live import Batches, Table, answers
 from tests.core.monitoring.traffic import NOW
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from airflow_mlops.core.monitoring.facts import Facts
 from airflow_mlops.core.monitoring.look import RetrainDecision
-from airflow_mlops.core.monitoring.new_data import NewRows
-from airflow_mlops.core.monitoring.policy import decide
+from airflow_mlops.core.monitoring.retraining.facts import Facts
+from airflow_mlops.core.monitoring.retraining.new_data import NewRows
+from airflow_mlops.core.monitoring.retraining.policy import decide
 from airflow_mlops.spec import ModelSpec
 from tests.core.monitoring import evidence
 from tests.core.monitoring.evidence import DAY, NOW, look

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from airflow_mlops.core.monitoring.facts import Facts, facts_of
 from airflow_mlops.core.monitoring.look import RetrainDecision, monitoring_log
-from airflow_mlops.core.monitoring.policy import decide
-from airflow_mlops.core.monitoring.retraining import request_log, request_retraining
+from airflow_mlops.core.monitoring.retraining.facts import Facts, facts_of
+from airflow_mlops.core.monitoring.retraining.policy import decide
+from airflow_mlops.core.monitoring.retraining.requests import request_log, request_retraining
 from airflow_mlops.core.record import utc_now
 from airflow_mlops.core.registry.deployments import DeploymentLog
 from airflow_mlops.core.registry.releases import ReleaseEvent, note_release, release_log

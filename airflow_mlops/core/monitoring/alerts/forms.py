@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from airflow_mlops.core.drawing.html import join, tag
-from airflow_mlops.core.monitoring.alert import Alert
+from airflow_mlops.core.monitoring.alerts.alert import Alert
 
 #: Signs that Markdown gives a meaning to.
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]<>()#+!|~])")

@@ -13,25 +13,25 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Protocol
 
 from airflow_mlops.core.evaluation.slices import source_of
-from airflow_mlops.core.monitoring.estimation_champion import Estimator, estimator_of
-from airflow_mlops.core.monitoring.estimation_errors import distrusted
-from airflow_mlops.core.monitoring.freshness import input_freshness
-from airflow_mlops.core.monitoring.performance_gates import (
+from airflow_mlops.core.monitoring.estimation.champion import Estimator, estimator_of
+from airflow_mlops.core.monitoring.estimation.errors import distrusted
+from airflow_mlops.core.monitoring.performance.freshness import input_freshness
+from airflow_mlops.core.monitoring.performance.gates import (
     Yardstick,
     check_performance,
     gate_slice,
     judge,
 )
-from airflow_mlops.core.monitoring.performance_page import render
-from airflow_mlops.core.monitoring.performance_periods import errors_in, performance_of
-from airflow_mlops.core.monitoring.performance_report import (
+from airflow_mlops.core.monitoring.performance.page import render
+from airflow_mlops.core.monitoring.performance.periods import errors_in, performance_of
+from airflow_mlops.core.monitoring.performance.report import (
     EstimationError,
     PerformanceReport,
     PeriodPerformance,
     TrafficPeriod,
 )
-from airflow_mlops.core.monitoring.performance_rows import Answers, PeriodRows, Wanted, collect
-from airflow_mlops.core.monitoring.performance_wording import explain, reason_of
+from airflow_mlops.core.monitoring.performance.rows import Answers, PeriodRows, Wanted, collect
+from airflow_mlops.core.monitoring.performance.wording import explain, reason_of
 from airflow_mlops.core.monitoring.period import champion_at
 from airflow_mlops.core.progress import Progress, ignore
 from airflow_mlops.core.registry.deployments import DeploymentLog

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
-from airflow_mlops.core.monitoring.alert import SEVERITIES, Alert, Found, Kind, State, moment
+from airflow_mlops.core.monitoring.alerts.alert import SEVERITIES, Alert, Found, Kind, State, moment
 from airflow_mlops.core.record import Record
 from airflow_mlops.core.store import Log, Store
 

@@ -11,8 +11,8 @@ import numpy as np
 
 from airflow_mlops.core.errors import DataError, IntegrityError, KeyMissing, SourceUnavailable
 from airflow_mlops.core.evaluation.intervals import Interval
-from airflow_mlops.core.monitoring.estimation import estimate
-from airflow_mlops.core.monitoring.estimation_calibration import Calibration, calibrate
+from airflow_mlops.core.monitoring.estimation.calibration import Calibration, calibrate
+from airflow_mlops.core.monitoring.estimation.classifier import estimate
 from airflow_mlops.core.monitoring.held_out import HeldOut, held_out
 from airflow_mlops.core.progress import Progress, ignore
 from airflow_mlops.core.store import Store
@@ -82,7 +82,7 @@ def make_estimator(
     if objective != "binary":
         if len(labels) < LEAST_ROWS:
             return f"{len(labels):,} held-out rows are fewer than {LEAST_ROWS}"
-        from airflow_mlops.core.monitoring.estimation_loss import learn_losses
+        from airflow_mlops.core.monitoring.estimation.loss import learn_losses
 
         return learn_losses(frame, labels, scores, _times(frame[event_time]), period, columns)
     rare = int(min(labels.sum(), len(labels) - labels.sum()))

@@ -27,7 +27,7 @@ What is resolved is ``info``.
 
 from __future__ import annotations
 
-from airflow_mlops.core.monitoring.alert import Kind, Severity
+from airflow_mlops.core.monitoring.alerts.alert import Kind, Severity
 from airflow_mlops.core.monitoring.report import DriftReport
 from airflow_mlops.spec import ModelSpec
 

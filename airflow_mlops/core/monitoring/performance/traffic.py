@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from airflow_mlops.core.monitoring.performance_report import TrafficPeriod
+from airflow_mlops.core.monitoring.performance.report import TrafficPeriod
 
 if TYPE_CHECKING:
     import pandas as pd

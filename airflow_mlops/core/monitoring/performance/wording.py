@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from airflow_mlops.core.monitoring.performance_report import PerformanceReport, Value
+from airflow_mlops.core.monitoring.performance.report import PerformanceReport, Value
 
 #: Metrics of the one line, as far as they are there.
 _FIRST = ("log_loss", "auc", "rmse", "mae")

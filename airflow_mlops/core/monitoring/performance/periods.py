@@ -10,10 +10,10 @@ import numpy as np
 
 from airflow_mlops.core.evaluation.gating import MIN_ROWS
 from airflow_mlops.core.evaluation.intervals import Interval, measure_with_intervals
-from airflow_mlops.core.monitoring.estimation_champion import Estimator
-from airflow_mlops.core.monitoring.estimation_errors import errors_of
-from airflow_mlops.core.monitoring.performance_report import EstimationError, PeriodPerformance, Value
-from airflow_mlops.core.monitoring.performance_rows import SLICE, PeriodRows
+from airflow_mlops.core.monitoring.estimation.champion import Estimator
+from airflow_mlops.core.monitoring.estimation.errors import errors_of
+from airflow_mlops.core.monitoring.performance.report import EstimationError, PeriodPerformance, Value
+from airflow_mlops.core.monitoring.performance.rows import SLICE, PeriodRows
 
 if TYPE_CHECKING:
     import pandas as pd

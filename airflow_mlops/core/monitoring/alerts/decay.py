@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from airflow_mlops.core.gates import GateResult
-from airflow_mlops.core.monitoring import alert_severity
-from airflow_mlops.core.monitoring.alert import Alert, Found, judged
-from airflow_mlops.core.monitoring.alert_cost import what_it_costs
-from airflow_mlops.core.monitoring.alert_since import since_when
+from airflow_mlops.core.monitoring.alerts import severity as alert_severity
+from airflow_mlops.core.monitoring.alerts.alert import Alert, Found, judged
+from airflow_mlops.core.monitoring.alerts.cost import what_it_costs
+from airflow_mlops.core.monitoring.alerts.since import since_when
 from airflow_mlops.core.monitoring.look import Look, RetrainDecision
-from airflow_mlops.core.monitoring.performance_report import PerformanceReport
+from airflow_mlops.core.monitoring.performance.report import PerformanceReport
 from airflow_mlops.spec import ModelSpec
 
 #: So many gates are named in the title.

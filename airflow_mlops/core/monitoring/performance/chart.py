@@ -7,8 +7,8 @@ from datetime import datetime
 
 from airflow_mlops.core.drawing import svg
 from airflow_mlops.core.drawing.chart import Legend, Plot, Tick, around, dot, polyline, whisker
-from airflow_mlops.core.monitoring.performance_report import PeriodPerformance, Value
-from airflow_mlops.core.monitoring.performance_wording import value_text
+from airflow_mlops.core.monitoring.performance.report import PeriodPerformance, Value
+from airflow_mlops.core.monitoring.performance.wording import value_text
 
 _MOST_TICKS = 8
 _ASIDE = 5  # pixels between what was measured and what was estimated of one period

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 
-from airflow_mlops.core.monitoring import alert_severity
-from airflow_mlops.core.monitoring.alert import Alert, Found
-from airflow_mlops.core.monitoring.alert_decay import decay_alert
-from airflow_mlops.core.monitoring.alert_drift import drift_alert
-from airflow_mlops.core.monitoring.alert_inputs import missing_labels_alert, stale_data_alert
+from airflow_mlops.core.monitoring.alerts import severity as alert_severity
+from airflow_mlops.core.monitoring.alerts.alert import Alert, Found
+from airflow_mlops.core.monitoring.alerts.decay import decay_alert
+from airflow_mlops.core.monitoring.alerts.drift import drift_alert
+from airflow_mlops.core.monitoring.alerts.inputs import missing_labels_alert, stale_data_alert
 from airflow_mlops.core.monitoring.look import Look, RetrainDecision
-from airflow_mlops.core.monitoring.performance_report import PerformanceReport
+from airflow_mlops.core.monitoring.performance.report import PerformanceReport
 from airflow_mlops.core.monitoring.report import DriftReport
 from airflow_mlops.spec import ModelSpec
 

@@ -6,7 +6,7 @@ long as rows that look alike have errors alike; concept drift can't be seen this
 
 The interval is that of what will be measured: the trees of other blocks of time say other means, rows of one leaf
 differ, and a period as a whole may be harder than its rows look
-(:mod:`~airflow_mlops.core.monitoring.estimation_calibration`).
+(:mod:`~airflow_mlops.core.monitoring.estimation.calibration`).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from airflow_mlops.core.evaluation.intervals import Interval
-from airflow_mlops.core.monitoring.estimation_calibration import periods_of, time_blocks, variance_between
+from airflow_mlops.core.monitoring.estimation.calibration import periods_of, time_blocks, variance_between
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from airflow_mlops.core.drawing import html
 from airflow_mlops.core.drawing.html import Markup
 from airflow_mlops.core.evaluation.metrics import known_metrics
-from airflow_mlops.core.monitoring.performance_chart import metric_over_time
-from airflow_mlops.core.monitoring.performance_gates import limit_of
-from airflow_mlops.core.monitoring.performance_report import PerformanceReport, PeriodPerformance, Value
+from airflow_mlops.core.monitoring.performance.chart import metric_over_time
+from airflow_mlops.core.monitoring.performance.gates import limit_of
+from airflow_mlops.core.monitoring.performance.report import PerformanceReport, PeriodPerformance, Value
 
 if TYPE_CHECKING:
     from airflow_mlops.spec import ModelSpec

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from airflow_mlops.core.errors import DataError
-from airflow_mlops.core.monitoring.traffic import COLUMNS as TRAFFIC_COLUMNS
-from airflow_mlops.core.monitoring.traffic import Traffic
+from airflow_mlops.core.monitoring.performance.traffic import COLUMNS as TRAFFIC_COLUMNS
+from airflow_mlops.core.monitoring.performance.traffic import Traffic
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from math import comb
 
-from airflow_mlops.core.monitoring.performance_report import EstimationError, Value
+from airflow_mlops.core.monitoring.performance.report import EstimationError, Value
 
 _OUTSIDE = 0.05
 #: So unlikely must the number of wrong estimates be by chance: two of two or three, three of seven.

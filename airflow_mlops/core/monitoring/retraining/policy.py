@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from airflow_mlops.core.monitoring.facts import Facts
 from airflow_mlops.core.monitoring.look import Cause, Reason, RetrainDecision
-from airflow_mlops.core.monitoring.restraint import restraint_of
-from airflow_mlops.core.monitoring.spans import in_words
+from airflow_mlops.core.monitoring.retraining.facts import Facts
+from airflow_mlops.core.monitoring.retraining.restraint import restraint_of
+from airflow_mlops.core.monitoring.retraining.spans import in_words
 
 if TYPE_CHECKING:
     from airflow_mlops.spec import ModelSpec, Retrain

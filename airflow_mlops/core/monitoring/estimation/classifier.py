@@ -10,7 +10,7 @@ out-of-distribution performance", ICLR 2022) and the difference of confidences (
 confidence on unseen distributions", ICCV 2021) estimate accuracy alone, and know no more than CBPE does.
 
 The interval is that of what will be measured on these rows: labels are drawn by the probabilities, with another map
-and another shift of the period in each draw (:mod:`~airflow_mlops.core.monitoring.estimation_calibration`).
+and another shift of the period in each draw (:mod:`~airflow_mlops.core.monitoring.estimation.calibration`).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ import numpy as np
 from airflow_mlops.core.evaluation.influence import log_losses
 from airflow_mlops.core.evaluation.intervals import Interval
 from airflow_mlops.core.evaluation.metrics import mass_bins
-from airflow_mlops.core.monitoring.estimation_calibration import Calibration
+from airflow_mlops.core.monitoring.estimation.calibration import Calibration
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from airflow_mlops.core.monitoring import alert_severity
-from airflow_mlops.core.monitoring.alert import Alert, Found, judged, moment
-from airflow_mlops.core.monitoring.performance_report import InputFreshness, PerformanceReport
-from airflow_mlops.core.monitoring.spans import in_words
+from airflow_mlops.core.monitoring.alerts import severity as alert_severity
+from airflow_mlops.core.monitoring.alerts.alert import Alert, Found, judged, moment
+from airflow_mlops.core.monitoring.performance.report import InputFreshness, PerformanceReport
+from airflow_mlops.core.monitoring.retraining.spans import in_words
 from airflow_mlops.spec import ModelSpec
 
 #: So many periods or inputs are told one by one.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from airflow_mlops.core.gates import HIGHER_IS_BETTER
-from airflow_mlops.core.monitoring.performance_report import PerformanceReport, PeriodPerformance, Value
+from airflow_mlops.core.monitoring.performance.report import PerformanceReport, PeriodPerformance, Value
 from airflow_mlops.spec import ModelSpec
 
 

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from airflow_mlops.core.monitoring import alert_severity
-from airflow_mlops.core.monitoring.alert import Alert, Found, Kind
-from airflow_mlops.core.monitoring.spans import in_words
+from airflow_mlops.core.monitoring.alerts import severity as alert_severity
+from airflow_mlops.core.monitoring.alerts.alert import Alert, Found, Kind
+from airflow_mlops.core.monitoring.retraining.spans import in_words
 from airflow_mlops.core.registry.deployments import Deployment
 from airflow_mlops.core.rollout.healing import Healing
 

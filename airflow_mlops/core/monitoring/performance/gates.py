@@ -12,7 +12,7 @@ from airflow_mlops.core.evaluation.gating import MIN_ROWS
 from airflow_mlops.core.evaluation.metrics import known_metrics
 from airflow_mlops.core.evaluation.slices import source_of
 from airflow_mlops.core.gates import Gate, GateResult
-from airflow_mlops.core.monitoring.performance_report import PeriodPerformance, Value
+from airflow_mlops.core.monitoring.performance.report import PeriodPerformance, Value
 
 if TYPE_CHECKING:
     from airflow_mlops.spec import ModelSpec

@@ -6,7 +6,7 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
 from airflow_mlops.core.errors import DataError, PlatformError, SourceUnavailable
-from airflow_mlops.core.monitoring.performance_report import InputFreshness
+from airflow_mlops.core.monitoring.performance.report import InputFreshness
 from airflow_mlops.core.store import Store
 
 if TYPE_CHECKING:

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from airflow_mlops.core.monitoring.facts import Facts
 from airflow_mlops.core.monitoring.look import Restraint
-from airflow_mlops.core.monitoring.retraining import RetrainRequest
-from airflow_mlops.core.monitoring.spans import in_words
+from airflow_mlops.core.monitoring.retraining.facts import Facts
+from airflow_mlops.core.monitoring.retraining.requests import RetrainRequest
+from airflow_mlops.core.monitoring.retraining.spans import in_words
 from airflow_mlops.core.registry.releases import longest_release
 
 if TYPE_CHECKING:

@@ -8,9 +8,9 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from airflow_mlops.core.monitoring.look import Look, monitoring_log
-from airflow_mlops.core.monitoring.loop import first_answer
-from airflow_mlops.core.monitoring.new_data import NewRows, new_rows
-from airflow_mlops.core.monitoring.retraining import RetrainRequest, request_log
+from airflow_mlops.core.monitoring.retraining.loop import first_answer
+from airflow_mlops.core.monitoring.retraining.new_data import NewRows, new_rows
+from airflow_mlops.core.monitoring.retraining.requests import RetrainRequest, request_log
 from airflow_mlops.core.progress import Progress, ignore
 from airflow_mlops.core.registry.deployment import Deployment, is_live
 from airflow_mlops.core.registry.deployments import DeploymentLog
@@ -19,7 +19,7 @@ from airflow_mlops.core.registry.versions import Registry
 
 if TYPE_CHECKING:
     from airflow_mlops.core.data.source import DataRoot
-    from airflow_mlops.core.monitoring.performance_report import PerformanceReport
+    from airflow_mlops.core.monitoring.performance.report import PerformanceReport
     from airflow_mlops.core.monitoring.report import DriftReport
     from airflow_mlops.core.store import Store
     from airflow_mlops.spec import ModelSpec

@@ -1,0 +1,1 @@
+"""What metrics will be once labels come, estimated without them."""

@@ -1,0 +1,1 @@
+"""How well the champion does on live requests, as far as labels have come."""

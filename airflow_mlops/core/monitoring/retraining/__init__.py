@@ -1,0 +1,1 @@
+"""From evidence to a request for retraining: facts, policy, restraints, requests."""
