@@ -45,7 +45,12 @@ class Performance(Section):
         "retraining.",
     )
     slices: tuple[str, ...] = Field((), description="Columns whose values are reported one by one.")
-    periods: int = Field(7, ge=1, le=400, description="Newest windows that are measured at each look.")
+    periods: int = Field(
+        7,
+        ge=1,
+        le=400,
+        description="Newest windows that are measured at each look, beside those in label_delay.",
+    )
     min_labelled: float = Field(
         0.5, gt=0, le=1, description="Share of a window's rows with labels from which it counts as measured."
     )
@@ -69,8 +74,8 @@ class Retrain(Section):
         le=1,
         description="A window also counts when one drifted column alone carries this share.",
     )
-    windows: int = Field(1, ge=1, description="So many windows must count ...")
-    of: int = Field(1, ge=1, le=100, description="... of the newest so many.")
+    windows: int = Field(2, ge=1, description="So many windows must count, of drift or of failed gates ...")
+    of: int = Field(3, ge=1, le=100, description="... of the newest so many.")
     max_age: Duration | None = Field(
         None, description="A champion that was trained longer ago than this is too old."
     )

@@ -37,7 +37,7 @@ TASKS = ["begin", "evaluate", "register", "shadow", "promote"]
 
 
 def spec(**sections: Any) -> ModelSpec:
-    return spec_of(**{"monitoring": {"retrain": {"cooldown": "1s"}}, **sections})
+    return spec_of(**{"monitoring": {"retrain": {"windows": 1, "of": 1, "cooldown": "1s"}}, **sections})
 
 
 @pytest.fixture

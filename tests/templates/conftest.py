@@ -69,7 +69,7 @@ def small_spec(name: str = "flight_delay", **over: Any) -> ModelSpec:
             "schedule": None,
             "skew_requests": 0,
             "performance": {"periods": 2},
-            "retrain": {"cooldown": "1s"},
+            "retrain": {"windows": 1, "of": 1, "cooldown": "1s"},
         },
         "privacy": None,
         "retention": None,

@@ -38,6 +38,8 @@ __all__ = ["compare", "inconclusive", "watched_columns"]
 
 #: The classifier's part of the level.
 CLASSIFIER_SHARE = 0.2
+#: Where a classifier tells any window of the training data from the rest by such an AUC, one more tells nothing.
+TELLS_ALL_APART = 0.95
 
 
 def compare(
@@ -98,7 +100,8 @@ class _Limits:
     def __init__(self, spec: ModelSpec, usual: UsualChange | None) -> None:
         drift = spec.monitoring.drift
         self.least = drift.least
-        self.classifier = drift.classifier
+        usually = usual.auc if usual and usual.auc else 0.0
+        self.classifier = drift.classifier and usually < TELLS_ALL_APART
         self.level = drift.alpha * (1 - CLASSIFIER_SHARE if drift.classifier else 1)
         self.classifier_level = drift.alpha * CLASSIFIER_SHARE
         self._usual = usual

@@ -26,12 +26,15 @@ from airflow_mlops.spec import ModelSpec
 from tests.core.monitoring.watched import MODEL, Endpoint, released, taken_in, traffic
 
 HOUR = timedelta(hours=1)
+ONE = {"windows": 1, "of": 1}
 
 
 @pytest.fixture
 def spec(make_spec: Callable[..., ModelSpec]) -> ModelSpec:
     base = make_spec(columns=("distance", "carrier", "snow"), window="1h")
-    return base.with_overrides({"training": {"rounds": 10}, "split": {"test": "6h"}})
+    return base.with_overrides(
+        {"training": {"rounds": 10}, "split": {"test": "6h"}, "monitoring": {"retrain": ONE}}
+    )
 
 
 @pytest.fixture

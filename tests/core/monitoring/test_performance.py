@@ -240,7 +240,8 @@ def test_labels_that_do_not_come_are_counted(world):
     found = world.look(
         Table(silent), label_delay="10d", as_of=END, taken=SimpleNamespace(unknown=3, skewed=2), periods=1
     )
-    old = (silent["_at"] >= END - MONTH) & (silent["_at"] < END - timedelta(days=10))
+    assert [one.until for one in whole(found)] == [END - MONTH, END], "those that wait for labels come on top"
+    old = (silent["_at"] >= END - 2 * MONTH) & (silent["_at"] < END - timedelta(days=10))
     assert (found.overdue, found.unknown, found.skewed) == (old.sum(), 3, 2)
     assert "labels are overdue" in found.reason
 

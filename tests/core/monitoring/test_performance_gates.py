@@ -110,6 +110,32 @@ def test_an_older_measured_period_does_not_outweigh_the_newest_one():
     assert one(BELOW, old, period(measured={"log_loss": (0.4, 0.5, 0.55)}))[0].outcome == "pass"
 
 
+BAD, GOOD = {"log_loss": (0.7, 0.8, 0.9)}, {"log_loss": (0.4, 0.5, 0.55)}
+
+
+@pytest.mark.parametrize(
+    "measured, outcome",
+    [
+        ([GOOD, GOOD, BAD], "inconclusive"),
+        ([BAD], "inconclusive"),
+        ([GOOD, BAD, BAD], "fail"),
+        ([BAD, GOOD, BAD], "fail"),
+        ([BAD, BAD, GOOD], "pass"),
+        ([BAD, GOOD, GOOD, BAD], "inconclusive"),
+    ],
+)
+def test_one_bad_period_is_no_decay(measured, outcome):
+    stick = Yardstick(2, STICK.baseline, 200, 0.5, windows=2, of=3)
+    periods = [period(len(measured) - 1 - place, measured=one) for place, one in enumerate(measured)]
+    result, judged_on = one(BELOW, *periods, stick=stick)
+    assert (result.outcome, judged_on) == (outcome, "measured")
+    failed = sum(one is BAD for one in measured[-3:])
+    if measured[-1] is BAD:
+        assert f"so it is in {failed} of the newest {len(measured[-3:])} measured periods" in result.reason
+    waiting = period(-1, labelled=0)
+    assert one(BELOW, *periods, waiting, stick=stick)[0].outcome == outcome
+
+
 def test_an_earlier_champion_is_not_judged():
     theirs = period(1, champion=1, measured={"log_loss": (0.7, 0.8, 0.9)})
     result, judged_on = one(BELOW, theirs, period(rows=10, labelled=0))

@@ -18,7 +18,7 @@ from tests.core.training.world import spec_of
 
 
 def spec(**retrain: Any) -> ModelSpec:
-    return spec_of(monitoring={"retrain": retrain})
+    return spec_of(monitoring={"retrain": {"windows": 1, "of": 1, **retrain}})
 
 
 def decided(asked: ModelSpec | None = None, share: float = 0.0, **facts: Any) -> RetrainDecision:

@@ -66,6 +66,7 @@ class Yardstick:
 
     :param baseline: metrics of the champion's evaluation; ``slices``: those of its slices, by their text.
     :param distrusted: metrics whose estimates decide nothing, with the reason.
+    :param windows: so many of the newest ``of`` measured periods have to fail before a gate does.
     """
 
     champion: int
@@ -74,6 +75,8 @@ class Yardstick:
     min_labelled: float
     slices: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     distrusted: Mapping[str, str] = field(default_factory=dict)
+    windows: int = 1
+    of: int = 1
 
 
 def judge(
@@ -83,7 +86,8 @@ def judge(
 
     That is the newest one with enough labels, and the newest estimated one if it is newer still: where labels come
     late, the newest period never has them, and an estimate can't see that the world has changed. The worse of the two
-    counts.
+    counts. One bad period is no decay: an interval knows the rows of its period, not that periods differ. So what was
+    measured fails when enough of the newest measured periods do.
 
     :param periods: oldest first.
     :returns: the results, and how the newest period was judged; None if none could be.
@@ -101,27 +105,56 @@ def _sides(periods: Sequence[PeriodPerformance], yardstick: Yardstick) -> list[_
     """The newest period that can be judged, and the newest measured one, newest first."""
     sides: list[_Side] = []
     for one in reversed(periods):
-        least = yardstick.min_rows if one.slice is None else MIN_ROWS
-        if one.rows < least:
-            continue
-        if one.maturity >= yardstick.min_labelled and one.labelled >= MIN_ROWS:
+        if _is_measured(one, yardstick):
             return [*sides, ("measured", one)]
-        if one.estimated and not sides:
+        if one.rows >= _least(one, yardstick) and one.estimated and not sides:
             sides.append(("estimated", one))
     return sides
+
+
+def _least(period: PeriodPerformance, yardstick: Yardstick) -> int:
+    return yardstick.min_rows if period.slice is None else MIN_ROWS
+
+
+def _is_measured(period: PeriodPerformance, yardstick: Yardstick) -> bool:
+    labelled = period.maturity >= yardstick.min_labelled and period.labelled >= MIN_ROWS
+    return labelled and period.rows >= _least(period, yardstick)
 
 
 def _held(gate: Gate, periods: Sequence[PeriodPerformance], yardstick: Yardstick) -> GateResult:
     which = gate_slice(gate)
     name = None if which is None else _text(which)
-    sides = _sides([one for one in periods if one.slice == name], yardstick)
+    mine = [one for one in periods if one.slice == name]
+    sides = _sides(mine, yardstick)
     if len(sides) > 1 and (gate.metric in yardstick.distrusted or gate.metric not in sides[0][1].estimated):
         sides = sides[1:]  # what was measured is all there is
     results = [_decided(gate, side, name, yardstick) for side in sides]
     if not results:
         where = "" if name is None else f" of {name}"
         return _result(gate, None, reason=f"no period has enough rows{where} with labels or estimates")
+    if sides[-1][0] == "measured":
+        results[-1] = _agreed(gate, results[-1], mine, name, yardstick)
     return min(results, key=lambda one: _WORST[one.outcome])
+
+
+def _agreed(
+    gate: Gate,
+    newest: GateResult,
+    periods: Sequence[PeriodPerformance],
+    name: str | None,
+    yardstick: Yardstick,
+) -> GateResult:
+    """A failure of the newest measured period, if enough of the newest ones failed; else it is undecided."""
+    if newest.outcome != "fail" or yardstick.windows == 1:
+        return newest
+    measured = [one for one in periods if _is_measured(one, yardstick)][-yardstick.of :]
+    results = [_decided(gate, ("measured", one), name, yardstick) for one in measured]
+    failed = sum(one.outcome == "fail" for one in results)
+    told = f"{newest.reason}; so it is in {failed} of the newest {len(measured)} measured periods"
+    if failed >= yardstick.windows:
+        return newest.model_copy(update={"reason": told})
+    reason = f"{told}, and {yardstick.windows} of {yardstick.of} count"
+    return newest.model_copy(update={"outcome": "inconclusive", "bound": None, "reason": reason})
 
 
 def _text(which: tuple[str, str]) -> str:

@@ -7,6 +7,7 @@ Only the freshness of files is what the place that they lie in says today.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -95,9 +96,10 @@ def look_at_performance(
 
 
 def _periods(spec: ModelSpec, since: datetime, until: datetime) -> Iterator[tuple[datetime, datetime]]:
-    """Oldest first."""
-    length = until - since
-    for back in reversed(range(spec.monitoring.performance.periods)):
+    """Oldest first; where labels come late, so many more that those with labels are among them."""
+    length, delay = until - since, spec.monitoring.performance.label_delay
+    late = math.ceil(delay / length) if delay else 0
+    for back in reversed(range(spec.monitoring.performance.periods + late)):
         yield since - back * length, until - back * length
 
 
@@ -241,6 +243,8 @@ def _report(
             min_rows=spec.monitoring.min_rows,
             min_labelled=spec.monitoring.performance.min_labelled,
             distrusted=distrust,
+            windows=spec.monitoring.retrain.windows,
+            of=spec.monitoring.retrain.of,
         ),
     )  # fmt: skip
     since, until, as_of = times
