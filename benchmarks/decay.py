@@ -153,7 +153,9 @@ class Play:
         return {**self._ours(days), **self._evidently(*days[-1]), **self._nannyml(days)}
 
     def _ours(self, days: Sequence[tuple[str, int]]) -> Alerts:
-        drift = self._keep("drift", self._features(days[-1]), self.monitor.drift)
+        newest = days[-self.world.spec.monitoring.retrain.of :]
+        drifts = [self._keep("drift", self._features(one), self.monitor.drift) for one in newest]
+        drift = drifts[-1]
         asked = self.world.spec.monitoring.performance.periods
         short, longer = (self.monitor.judged(self._periods(days[-count:])) for count in (asked, LONGER))
         drifted = drift.outcome == "drift"
@@ -163,7 +165,7 @@ class Play:
             "ours, columns alone": bool(drift.drifted),
             "ours, performance": bool(longer.failed),
             f"ours, performance of {asked} periods": bool(short.failed),
-            "ours, asks to retrain": self.monitor.asks(drift, longer),
+            "ours, asks to retrain": self.monitor.asks(drifts, longer),
         }
 
     def _periods(self, days: Sequence[tuple[str, int]]) -> list[tuple[Judged, bool]]:

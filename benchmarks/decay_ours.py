@@ -19,6 +19,7 @@ from airflow_mlops.core.monitoring.comparison import compare, watched_columns
 from airflow_mlops.core.monitoring.estimation.champion import Estimator, make_estimator
 from airflow_mlops.core.monitoring.estimation.errors import distrusted
 from airflow_mlops.core.monitoring.importance import column_importance
+from airflow_mlops.core.monitoring.look import Look, RetrainDecision
 from airflow_mlops.core.monitoring.performance.gates import Yardstick, judge
 from airflow_mlops.core.monitoring.performance.periods import errors_in, performance_of
 from airflow_mlops.core.monitoring.performance.report import (
@@ -144,6 +145,8 @@ class Monitor:
             min_rows=asked.min_rows,
             min_labelled=asked.performance.min_labelled,
             distrusted=distrusted(errors),
+            windows=asked.retrain.windows,
+            of=asked.retrain.of,
         )
         periods = [day.measured if labelled else day.estimated for day, labelled in days]
         gates, judged_on = judge(asked.performance.gates, periods, yardstick)
@@ -157,9 +160,34 @@ class Monitor:
             judged_on=judged_on,
         )
 
-    def asks(self, drift: DriftReport, performance: PerformanceReport) -> bool:
-        """Whether the policy asks for retraining on this evidence."""
-        return decide(self.world.spec, Facts(drift, performance, now=_START + DAY)).retrain
+    def asks(self, drifts: Sequence[DriftReport], performance: PerformanceReport) -> bool:
+        """Whether the policy asks for retraining on this evidence.
+
+        :param drifts: of the newest days, the newest last.
+        """
+        earlier = tuple(_look_of(one) for one in reversed(drifts[:-1]))
+        facts = Facts(drifts[-1], performance, now=_START + DAY, looks=earlier)
+        return decide(self.world.spec, facts).retrain
+
+
+def _look_of(drift: DriftReport) -> Look:
+    """What the log keeps of a day."""
+    return Look(
+        run="",
+        since=drift.since,
+        until=drift.until,
+        champion=1,
+        drift="",
+        performance=None,
+        outcome=drift.outcome,
+        share=drift.share,
+        columns=drift.drifted,
+        metrics={},
+        judged_on=None,
+        failed_gates=(),
+        decision=RetrainDecision(retrain=False, said=""),
+        at=drift.until,
+    )
 
 
 class _Answers:
