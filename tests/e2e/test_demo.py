@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from airflow_mlops.core.data.reading import load_version
+from airflow_mlops.core.monitoring.alerts.log import alert_log
 from airflow_mlops.core.registry.deployments import DeploymentLog
 from airflow_mlops.core.registry.versions import Registry
 from airflow_mlops.core.serving.local import LocalEndpoint
@@ -149,6 +150,14 @@ def test_f_drift_starts_a_release_by_itself(stage: Stage, story: Story, store: S
     assert events[0].extra["columns"] == list(act.result["columns"])
     assert act.result["run_id"] in events[0].created_runs
     assert DeploymentLog(store, MODEL).champion() == 4
+    looks = act.result["looks"]
+    assert looks["estimated"]["judged_on"] == "estimated"
+    assert (looks["measured"]["judged_on"], looks["measured"]["retrain"]) == ("measured", False)
+    assert "asked already" in looks["measured"]["said"]
+    before, after = (looks[name]["measured"]["log_loss"]["value"] for name in ("measured", "after"))
+    assert after < before, "the same flights, before and after retraining"
+    told = [entry.alert.kind for _, entry in alert_log(store, MODEL).entries()]
+    assert {"blocked release", "rollback", "drift", "retraining"} <= set(told)
 
 
 def test_g_no_live_request_failed(story: Story) -> None:
