@@ -19,7 +19,7 @@ WRITE_ENV := import base64, secrets; \
 		sep="\n")
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types unit e2e sagemaker system constraints build env clean
+.PHONY: help demo test lint types unit e2e long sagemaker system constraints build env clean
 
 help:  ## say what there is
 	@sed -n 's/^\([a-z0-9]*\):.*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do \
@@ -39,10 +39,14 @@ types: $(VENV)/test.stamp  ## mypy, strict
 	$(BIN)/mypy
 
 unit: $(VENV)/test.stamp system  ## the fast tests
-	$(BIN)/python -m pytest -m "not e2e" -n $(JOBS) $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -m "not e2e and not long" -n $(JOBS) $(PYTEST_ARGS)
 
 e2e: $(VENV)/test.stamp system  ## the tests that drive a real Airflow, one after the other
 	$(BIN)/python -m pytest -m "e2e and not whole" $(PYTEST_ARGS)
+
+long: $(VENV)/test.stamp system  ## what takes too long for every change: simulations of error rates, the whole story
+	$(BIN)/python -m pytest -m long -n $(JOBS) $(PYTEST_ARGS)
+	$(BIN)/python -m pytest tests/e2e/test_demo.py $(PYTEST_ARGS)
 
 sagemaker: $(VENV)/test.stamp system  ## the whole story of the demo on the simulator of SageMaker and a real S3 server
 	$(BIN)/python -m pytest tests/e2e/test_sagemaker.py $(PYTEST_ARGS)

@@ -61,11 +61,11 @@ def score(spec: ModelSpec, *, mlops_conn_id: str | None = None, **dag_args: Any)
     return dag
 
 
-def _events(spec: ModelSpec, mlops_conn_id: str | None) -> BaseAsset:
+def _events(spec: ModelSpec, mlops_conn_id: str | None) -> BaseAsset | list[Asset]:
     """What starts the DAG where no schedule does."""
     asset = scoring_asset(spec.name)
     if spec.scoring is None or spec.scoring.arrival is None:
-        return asset
+        return [asset]
     return asset | watched_scoring_asset(spec, mlops_conn_id)
 
 

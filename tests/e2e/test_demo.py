@@ -44,7 +44,7 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
 @pytest.fixture(scope="module")
 def story(stage: Stage) -> Story:
     """The story, ready for its first act."""
-    story = Story(stage.airflow.rest, stage.grounds, print)
+    story = Story(stage.airflow.rest, stage.grounds, print, rate=250)
     story.prepare()
     return story
 
@@ -204,6 +204,7 @@ def test_k_a_rollback_during_a_release_ends_the_release(stage: Stage, story: Sto
     _require_champion_alone(stage, store, 2)
 
 
+@pytest.mark.whole
 def test_l_a_held_release_waits_for_a_person_and_goes_on(stage: Stage, story: Story, store: Store) -> None:
     rest = stage.airflow.rest
     run = _release_in_shadow(stage, shadow={"min_samples": 200}, canary={"min_samples": 50})

@@ -172,7 +172,8 @@ def test_the_monitor_finds_drift_and_asks_for_retraining_once(ground: Ground, wa
     told = result(run, "decide")
     assert told["retrain"], told["said"]
     assert {"temp", "carrier"} <= set(told["columns"])
-    assert (told["labelled"], told["judged_on"]) == (0, "estimated")
+    assert told["judged_on"] == "estimated"
+    assert told["labelled"] < told["rows"] / 2, "the truth is kept back"
     assert told["estimated"]["log_loss"]["value"] > 0
     assert state(run, "request_retraining") == "success"
     assert {"drift", "retraining"} <= set(result(run, "alert")["sent"])

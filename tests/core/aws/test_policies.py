@@ -97,7 +97,7 @@ def needed(calls: Iterable[dict[str, Any]]) -> set[tuple[Role, str, str | None]]
     return found
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.s3
 def test_a_release_may_do_what_it_does(calls: list[dict[str, Any]]) -> None:
     refused = {
@@ -108,7 +108,7 @@ def test_a_release_may_do_what_it_does(calls: list[dict[str, Any]]) -> None:
     assert not refused, "\n".join(map(str, sorted(refused, key=str)))
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.s3
 def test_nothing_is_allowed_that_a_release_does_not_do(calls: list[dict[str, Any]]) -> None:
     done = {(role, action) for role, action, _ in needed(calls)}
@@ -122,7 +122,7 @@ def test_nothing_is_allowed_that_a_release_does_not_do(calls: list[dict[str, Any
     assert not ours - done, "\n".join(map(str, sorted(ours - done)))
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.s3
 def test_calls_in_jobs_are_seen_too(calls: list[dict[str, Any]]) -> None:
     of_jobs = {call["operation"] for call in calls if role_of(call) == "training"}

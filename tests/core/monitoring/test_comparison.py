@@ -222,7 +222,7 @@ def test_no_change_in_twenty_columns_is_rarely_called_drift(wide):
     assert drift <= 5  # with 5 %, more come with a probability of 0.014
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_no_change_with_the_classifier_is_rarely_called_drift(wide):
     draw = np.random.default_rng(7)
     training = twenty(draw, 10_000)

@@ -111,7 +111,7 @@ def test_the_interval_holds_under_covariate_shift():
     assert all(count >= 15 for count in held.values()), held
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_coverage_under_covariate_shift_is_about_95_percent():
     held = coverage(np.random.default_rng(3), 100, 1000, mean=1.0)
     assert all(82 <= count <= 100 for count in held.values()), held

@@ -27,7 +27,7 @@ def test_no_change_with_sparse_cells_is_called_one_no_more_often_than_the_level_
     assert (found <= 0.01).mean() <= 0.01 + 0.0125
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("shares", [UNIFORM, ZIPF, LONG], ids=["uniform", "zipf", "3,000"])
 @pytest.mark.parametrize("n, m", [(500, 500), (500, 50_000), (5000, 50_000)])
 def test_no_change_at_length(shares, n, m):

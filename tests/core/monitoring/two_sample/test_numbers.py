@@ -31,7 +31,7 @@ def test_no_change_is_called_one_no_more_often_than_the_level_says(column):
     assert (found <= 0.01).mean() <= 0.01 + 0.013
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("column", COLUMNS)
 @pytest.mark.parametrize("n, m", [(500, 500), (500, 20_000), (5000, 5000)])
 def test_no_change_at_length(column, n, m):
