@@ -105,7 +105,7 @@ class PeriodOperator(MlopsOperator):
         """The work, with the window that the period has."""
         work = super().prepare(context)
         seconds = (self.looked_at.until - self.looked_at.since).total_seconds()
-        return replace(work, spec=work.spec.with_overrides({"monitoring": {"window": f"{seconds:g}s"}}))
+        return replace(work, spec=work.spec.with_overrides({"monitoring": {"window": f"{seconds:f}s"}}))
 
 
 class DriftOperator(PeriodOperator):

@@ -58,16 +58,18 @@ def test_the_period_of_a_run(store: Store, given: dict[str, Any], until: datetim
     assert told["champion"] is None
 
 
-def test_the_window_of_one_run(store: Store, run: Run) -> None:
-    told = take_in(run, window="6h")
-    length = datetime.fromisoformat(told["until"]) - datetime.fromisoformat(told["since"])
-    assert length == timedelta(hours=6)
+@pytest.mark.parametrize(
+    "window, length", [("6h", timedelta(hours=6)), ("0.5s", timedelta(seconds=0.5)), ("26w", 182 * DAY)]
+)
+def test_the_window_of_one_run(store: Store, run: Run, window: str, length: timedelta) -> None:
+    told = take_in(run, window=window)
+    assert datetime.fromisoformat(told["until"]) - datetime.fromisoformat(told["since"]) == length
     report = recall(
         store,
         run.execute(DriftOperator(task_id="drift", spec=world.spec(), period=told))["ref"],
         DriftReport,
     )
-    assert report.until - report.since == timedelta(hours=6)
+    assert report.until - report.since == length
 
 
 @pytest.mark.parametrize("window", ["6 hours", "0h", 6])
