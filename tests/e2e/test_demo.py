@@ -193,6 +193,7 @@ def test_j_an_aborted_release_gives_the_traffic_back(stage: Stage, story: Story,
     _require_champion_alone(stage, store, 4)
 
 
+@pytest.mark.whole
 def test_k_a_rollback_during_a_release_ends_the_release(stage: Stage, story: Story, store: Store) -> None:
     run = _release_in_shadow(stage)
     rollback = stage.airflow.rest.trigger(f"{MODEL}.rollback", {"to": 2, "reason": "complaints"})

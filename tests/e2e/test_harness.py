@@ -166,6 +166,7 @@ def test_lineage_events_lie_in_the_file(airflow: LocalAirflow) -> None:
     assert "harness_chain.a" in {event["job"]["name"] for event in events}
 
 
+@pytest.mark.whole
 def test_nothing_outlives_a_killed_parent_and_its_home_goes_on(tmp_path: Path) -> None:
     parent = subprocess.Popen(
         [sys.executable, "-c", VICTIM, str(tmp_path), str(DAGS)], stdout=subprocess.PIPE, text=True

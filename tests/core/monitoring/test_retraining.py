@@ -135,7 +135,7 @@ def test_own_requests_do_not_count(store: Store) -> None:
 
 def test_a_second_look_after_the_request_does_not_ask_again(store: Store) -> None:
     """The whole way: look, request, look again, release refused, look again."""
-    spec = world.spec(monitoring={"retrain": {"cooldown": "1s"}})
+    spec = world.spec(monitoring={"retrain": {"windows": 1, "of": 1, "cooldown": "1s"}})
 
     def decision(run: str, at: Any) -> RetrainDecision:
         return decide(spec, facts_of(store, spec, evidence.drift(0.9), None, run=run, now=at))
