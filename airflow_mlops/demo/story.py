@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -176,12 +175,12 @@ class Story:
         why = f"drift in {', '.join(found['columns'])}"
         return self._act("f", "December drifts", "retrained, version 4 is promoted", why, told, start)
 
-    def _period(self, traffic: Traffic) -> dict[str, str]:
-        """Wait for the end of a traffic that has just begun; what the monitor is told to look at."""
-        begun = time.monotonic()
+    @staticmethod
+    def _period(traffic: Traffic) -> dict[str, str]:
+        """Wait for the end of a traffic; what the monitor is told to look at: its requests, and no others."""
         traffic.finish()
-        window = math.ceil(time.monotonic() - begun)
-        return {"until": utc_now().isoformat(), "window": f"{window}s"}
+        until = utc_now()
+        return {"until": until.isoformat(), "window": f"{(until - traffic.begun).total_seconds():f}s"}
 
     def _look(self, period: Mapping[str, str]) -> dict[str, Any]:
         return self._run(f"{MODEL}.monitor", "decide", "success", period)

@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
+from airflow_mlops.core.record import utc_now
 from airflow_mlops.demo.flights import COLUMNS
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ Tell = Callable[[list[dict[str, Any]]], object]
 class Traffic:
     """Asks an endpoint about flights at a steady rate, for as long as a ``with`` block lasts.
 
+    :ivar begun: when it began: before its first request, and after the last one of a traffic that ended before.
     :param base_url: the endpoint server.
     :param endpoint: the endpoint's name there.
     :param flights: the flights to ask about, over and over, each time under a new inference id, in random order: people
@@ -60,6 +62,7 @@ class Traffic:
     ) -> None:
         self.answers: Counter[str] = Counter()
         self.failures: Counter[str] = Counter()
+        self.begun = utc_now()
         self._base_url = base_url
         self._path = f"/endpoints/{endpoint}"
         self._give = tell
@@ -75,6 +78,7 @@ class Traffic:
         self._threads: list[threading.Thread] = []
 
     def __enter__(self) -> Traffic:
+        self.begun = utc_now()
         jobs = [self._ask] * self._workers + [self._tell]
         self._threads = [threading.Thread(target=job, daemon=True) for job in jobs]
         for thread in self._threads:
