@@ -184,6 +184,7 @@ def test_i_no_secret_lies_in_logs_or_lineage(stage: Stage, story: Story) -> None
         assert password not in path.read_text(errors="replace"), path
 
 
+@pytest.mark.whole
 def test_j_an_aborted_release_gives_the_traffic_back(stage: Stage, story: Story, store: Store) -> None:
     run = _release_in_shadow(stage)
     stage.airflow.rest.abort(RELEASE, run)
