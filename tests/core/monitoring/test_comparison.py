@@ -160,6 +160,9 @@ def test_a_changed_relation_is_drift_without_a_drifted_column(look):
     assert "by " in report.reason
     without = look(live, training, columns=("distance", "month", "carrier"), classifier=False)
     assert (without.outcome, without.multivariate) == ("stable", None)
+    # A classifier that tells any window of the training data from the rest says nothing about this one.
+    useless = UsualChange(windows=50, auc=0.99)
+    assert look(live, training, columns=("distance", "month", "carrier"), usual=useless).multivariate is None
 
 
 def test_a_change_that_windows_of_the_training_data_show_does_not_count(look):
