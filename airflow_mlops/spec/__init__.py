@@ -5,6 +5,7 @@ from __future__ import annotations
 from airflow_mlops.spec.data import Arrival, Data, Join, Privacy
 from airflow_mlops.spec.duration import Duration
 from airflow_mlops.spec.evaluation import Ageing, Costs, Evaluation, SliceSearch
+from airflow_mlops.spec.governance import Access, Approval, ApprovalRule, Card, CardSection
 from airflow_mlops.spec.learning import Augmentation, Features, Labels, Leakage, Split, Training
 from airflow_mlops.spec.model import NAME_PATTERN, ModelSpec
 from airflow_mlops.spec.monitoring import Drift, Monitoring, Performance, Retrain
@@ -22,10 +23,15 @@ from airflow_mlops.spec.validation import (
 
 __all__ = [
     "NAME_PATTERN",
+    "Access",
     "Ageing",
+    "Approval",
+    "ApprovalRule",
     "Arrival",
     "Augmentation",
     "Canary",
+    "Card",
+    "CardSection",
     "Costs",
     "Data",
     "DataDrift",

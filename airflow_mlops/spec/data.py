@@ -98,6 +98,11 @@ class Data(Section):
     event_time: str = Field(description="Column with the time of the event (not of loading).")
     label: str = Field(description="Column with the ground truth.")
     id: str | None = Field(None, description="Column that names a row for people, e.g. an order number.")
+    subject: str | None = Field(
+        None,
+        description="Column that names the person a row is about, e.g. a customer number: erasure finds rows by it.",
+    )
+    restricted: bool = Field(False, description="Whether each reading of the data is noted in the audit log.")
     arrival: Arrival | None = Field(
         None, description="New files start a release by themselves; without it somebody or some DAG says so."
     )

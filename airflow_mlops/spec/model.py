@@ -7,13 +7,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from airflow_mlops.core.errors import SpecError
 from airflow_mlops.core.section import Section
 from airflow_mlops.core.yaml_file import read_mapping
 from airflow_mlops.spec.data import Data, Privacy
 from airflow_mlops.spec.evaluation import Evaluation
+from airflow_mlops.spec.governance import Access, Approval, Card
 from airflow_mlops.spec.learning import Features, Labels, Split, Training
 from airflow_mlops.spec.monitoring import Monitoring
 from airflow_mlops.spec.rollout import Rollout
@@ -33,7 +34,12 @@ class ModelSpec(Section):
 
     name: str = Field(pattern=NAME_PATTERN, description="Lower case letters, digits and _.")
     description: str = ""
-    owner: str = Field("airflow", min_length=1)
+    owner: str = Field("airflow", min_length=1, description="Who answers for it: owner of the DAGs.")
+    team: str = Field("", description="The owner's team.")
+    contact: str = Field("", description="Where to reach them: an address, a channel, a URL.")
+    access: Access | None = Field(
+        None, description="Roles that see and run its DAGs; Airflow's own rules without."
+    )
     data: Data
     privacy: Privacy | None = None
     validation: Validation = Validation()
@@ -42,11 +48,18 @@ class ModelSpec(Section):
     training: Training = Training()
     labels: Labels | None = None
     evaluation: Evaluation
+    approval: Approval | None = Field(None, description="Whether people must say yes to a version.")
+    card: Card = Card()
     rollout: Rollout
     serving: Serving = Serving()
     monitoring: Monitoring = Monitoring()
     scoring: Scoring | None = None
     retention: Retention | None = None
+
+    @field_validator("approval", mode="before")
+    @classmethod
+    def _required(cls, value: object) -> object:
+        return {} if value == "required" else value
 
     @property
     def data_steps(self) -> tuple[str, ...]:

@@ -63,7 +63,8 @@ class DatasetRef(Record):
 class Derivation(Record):
     """How a dataset version was made of others.
 
-    :param kind: ``join``, ``quarantine`` (bad rows left out), ``privacy`` or ``review`` (labels corrected).
+    :param kind: ``join``, ``quarantine`` (bad rows left out), ``privacy``, ``review`` (labels corrected) or ``erasure``
+        (the rows of a person left out).
     :param parents: the versions it was made of, the one whose rows it holds first.
     :param details: hash of a blob that says what was changed, None where ``note`` says it all.
     :param by: who asked for it, a person or a task.
@@ -117,6 +118,7 @@ class DatasetVersion(Record):
     :param query: where its rows came from, None for files.
     :param table: the table whose files it pins, which are read in place.
     :param derivation: how it was made of other versions, None for a snapshot.
+    :param restricted: whether each reading of it is noted in the audit log.
     """
 
     name: str
@@ -135,6 +137,7 @@ class DatasetVersion(Record):
     query: QueryRef | None = None
     table: TableRef | None = None
     derivation: Derivation | None = None
+    restricted: bool = False
     _source: _Source = PrivateAttr(default_factory=_Source)
 
     @property

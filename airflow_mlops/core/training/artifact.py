@@ -74,6 +74,7 @@ class TrainedModel(Record):
     :param artifact: hash of the booster as UBJSON.
     :param train_rows: labelled rows of the training part, before it was resampled.
     :param environment: hash of the lock text (``name==version`` lines) it was trained with.
+    :param program: hash of the blob with the training code itself, None for versions from before it was kept.
     """
 
     model: str
@@ -88,5 +89,6 @@ class TrainedModel(Record):
     rounds: int
     train_rows: int
     environment: str
+    program: str | None = None
     seconds: float
     augmentation: Resampled | None = None

@@ -1,0 +1,1 @@
+"""A version built again from its record, and what is different then."""

@@ -1,0 +1,86 @@
+"""Who answers for a model: who owns it, who must approve its versions, and what its card has to say."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from airflow_mlops.core.section import Section
+from airflow_mlops.spec.duration import Duration
+
+#: Reasons to ask people, beside ``always``: see :class:`Approval`.
+ApprovalRule = Literal["first", "worse", "warnings", "slices", "shaped", "spec"]
+#: Sections of a model card that a spec can require.
+CardSection = Literal[
+    "purpose",
+    "owner",
+    "users",
+    "out_of_scope",
+    "data",
+    "data_tests",
+    "training",
+    "performance",
+    "slices",
+    "fairness",
+    "limits",
+    "risks",
+    "oversight",
+    "ageing",
+    "approvals",
+    "monitoring",
+]
+
+
+class Access(Section):
+    """Which roles of Airflow may see and run the DAGs of the model; all others may do neither.
+
+    Airflow's auth manager has to know access per DAG: the FAB provider's does, the simple one does not.
+    """
+
+    view: tuple[str, ...] = Field((), description="Roles that see the DAGs, their runs and logs.")
+    run: tuple[str, ...] = Field((), description="Roles that also trigger, approve and roll back.")
+
+
+class Approval(Section):
+    """Whether people must say yes before a registered version meets live requests.
+
+    ``approval: required`` in YAML is the same as ``approval: {}``: always, by one person, within a day.
+    """
+
+    when: Literal["always"] | tuple[ApprovalRule, ...] = Field(
+        "always",
+        description="always, or the reasons of which one is enough: first (no champion yet), worse (a metric is worse "
+        "than the champion's), warnings (data tests warned), slices (a slice is worse than the champion's), shaped "
+        "(answers of the model may have shaped its data), spec (the spec is not that of the champion).",
+    )
+    people: Literal[1, 2] = Field(
+        1, description="2: two different people, neither of whom started the release."
+    )
+    users: tuple[str, ...] = Field(
+        (), description="Airflow users who may answer; everybody who may, without."
+    )
+    timeout: Duration = Field(timedelta(days=1), description="No answer within this time is a no.")
+
+
+class Card(Section):
+    """What only people can say of a model, for its card; and what a card must hold before a version is registered."""
+
+    purpose: str = Field("", description="What it is for.")
+    users: str = Field("", description="Who uses its answers, and how.")
+    out_of_scope: str = Field("", description="What it must not be used for.")
+    limits: str = Field("", description="Where it is known to be weak.")
+    risks: str = Field("", description="Who can be harmed by a wrong answer, and what is done about it.")
+    oversight: str = Field("", description="How people watch it and can overrule it.")
+    required: tuple[CardSection, ...] = Field(
+        (), description="Sections without which no version is registered."
+    )
+
+    @model_validator(mode="after")
+    def _said(self) -> Card:
+        written = ("purpose", "users", "out_of_scope", "limits", "risks", "oversight")
+        missing = [name for name in written if name in self.required and not getattr(self, name).strip()]
+        if missing:
+            raise ValueError(f"required sections that nobody wrote: {', '.join(missing)}")
+        return self
