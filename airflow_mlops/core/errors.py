@@ -84,6 +84,24 @@ class DataMissing(DataError):
     """A file or an object of the source data is not there."""
 
 
+class DataErased(DataMissing):
+    """Rows that a dataset version pins were erased on request; the message says when, by whom, and what is left.
+
+    :param replaced_by: ``name@id`` of the version that holds the other rows, None where there is none.
+    """
+
+    def __init__(
+        self,
+        problem: str,
+        *,
+        replaced_by: str | None = None,
+        given: object = None,
+        remedy: str | None = None,
+    ) -> None:
+        super().__init__(problem, given=given, remedy=remedy)
+        self.replaced_by = replaced_by
+
+
 class NoRows(DataError):
     """The source data hold no row, or none of the time that was asked for."""
 
