@@ -18,6 +18,7 @@ from openlineage.client.facet_v2 import (
     dataset_type_dataset,
     dataset_version_dataset,
     input_statistics_input_dataset,
+    lifecycle_state_change_dataset,
     output_statistics_output_dataset,
     schema_dataset,
     storage_dataset,
@@ -25,7 +26,7 @@ from openlineage.client.facet_v2 import (
 )
 
 from airflow_mlops.core.data.pin import Pin, pin_key
-from airflow_mlops.core.data.version import DatasetVersion, dataset_key
+from airflow_mlops.core.data.version import DatasetRef, DatasetVersion, dataset_key
 from airflow_mlops.core.lineage.facets import PRODUCER, MlopsModelDatasetFacet, MlopsWindowDatasetFacet
 from airflow_mlops.core.lineage.naming import Name, dataset_name, location_name
 from airflow_mlops.core.store.blobs import blob_key
@@ -100,6 +101,28 @@ def version_read(version: DatasetVersion, store_uri: str, **inputs: InputDataset
     return read(
         dataset_name(version.name), version_facets(version, store_uri), inputStatistics=statistics, **inputs
     )
+
+
+def ref_facets(ref: DatasetRef, store_uri: str) -> dict[str, DatasetFacet]:
+    """The facets of a dataset version of which only the id is at hand."""
+    return pinned(ref.id, location_name(store_uri, dataset_key(ref.name, ref.id)), "FILE")
+
+
+def ref_read(ref: DatasetRef, store_uri: str, rows: int | None = None) -> InputDataset:
+    """A dataset version of which only the id is at hand, as a stage's input.
+
+    :param rows: that were read of it, if that is known.
+    """
+    statistics = {} if rows is None else {"inputStatistics": rows_read(rows)}
+    return read(dataset_name(ref.name), ref_facets(ref, store_uri), **statistics)
+
+
+def dropped() -> dict[str, DatasetFacet]:
+    """The facet of a dataset version that is gone."""
+    facet = lifecycle_state_change_dataset.LifecycleStateChangeDatasetFacet(
+        lifecycle_state_change_dataset.LifecycleStateChange.DROP, producer=PRODUCER
+    )
+    return {"lifecycleStateChange": facet}
 
 
 def model_facet(
@@ -193,6 +216,11 @@ def finite(values: Mapping[str, float] | None) -> dict[str, float] | None:
     if values is None:
         return None
     return {name: value for name, value in values.items() if math.isfinite(value)}
+
+
+def finite_or_none(value: float | None) -> float | None:
+    """The value, if JSON can hold it."""
+    return value if value is not None and math.isfinite(value) else None
 
 
 def _number(value: float | str | None) -> float | None:

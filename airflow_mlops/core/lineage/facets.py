@@ -173,3 +173,60 @@ class MlopsPerformanceRunFacet(RunFacet):
     @staticmethod
     def _get_schema() -> str:
         return schema_url("MlopsPerformanceRunFacet")
+
+
+@attr.define(kw_only=True)
+class MlopsApprovalRunFacet(RunFacet):
+    """What people said of a version; ``evidence`` is the hash of the text that they saw."""
+
+    version: int
+    outcome: str
+    reason: str
+    askedBecause: list[str]  # noqa: N815
+    answers: list[dict[str, Any]]
+    at: str
+    evidence: str | None = None
+
+    @staticmethod
+    def _get_schema() -> str:
+        return schema_url("MlopsApprovalRunFacet")
+
+
+@attr.define(kw_only=True)
+class MlopsReproductionRunFacet(RunFacet):
+    """What came of building a version again; ``metrics`` and ``predictions`` are largest differences."""
+
+    version: int
+    outcome: str
+    reason: str
+    artifact: str
+    place: str
+    environment: list[dict[str, str]]
+    metrics: dict[str, float]
+    tolerance: float
+    seconds: float
+    by: str
+    at: str
+    rebuilt: str | None = None
+    predictions: float | None = None
+
+    @staticmethod
+    def _get_schema() -> str:
+        return schema_url("MlopsReproductionRunFacet")
+
+
+@attr.define(kw_only=True)
+class MlopsErasureRunFacet(RunFacet):
+    """What was taken out of a model's data; ``subject`` is a keyed hash, the person's id stands nowhere."""
+
+    subject: str
+    state: str
+    datasets: list[dict[str, Any]]
+    elsewhere: dict[str, int]
+    retrain: list[int]
+    who: str
+    at: str
+
+    @staticmethod
+    def _get_schema() -> str:
+        return schema_url("MlopsErasureRunFacet")

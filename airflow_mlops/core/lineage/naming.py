@@ -15,6 +15,9 @@ trained, not yet registered           ``mlmodel``             ``m/candidate``
 registered versions                   ``mlmodel``             ``m/versions``
 captured traffic                      ``mlmodel``             ``m/captures``
 monitoring reports                    ``mlmodel``             ``m/monitoring``
+what people said of its versions      ``mlmodel``             ``m/approvals``
+versions that were built again        ``mlmodel``             ``m/reproductions``
+people taken out of its data          ``mlmodel``             ``m/erasures``
 batch predictions                     ``mlmodel``             ``m/predictions`` (an asset)
 request to retrain                    ``mlmodel``             ``m/retrain`` (an asset)
 ====================================  ======================  ==============================
@@ -32,7 +35,18 @@ from urllib.parse import unquote, urlsplit
 DATASET = "mldataset"
 MODEL = "mlmodel"
 
-ModelPart = Literal["", "candidate", "versions", "captures", "monitoring", "predictions", "retrain"]
+ModelPart = Literal[
+    "",
+    "candidate",
+    "versions",
+    "captures",
+    "monitoring",
+    "approvals",
+    "reproductions",
+    "erasures",
+    "predictions",
+    "retrain",
+]
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from urllib.parse import urlsplit
 from airflow_mlops.core.data.pin import Pin
 from airflow_mlops.core.data.version import DatasetVersion
 from airflow_mlops.core.evaluation.report import Evaluation
-from airflow_mlops.core.lineage.naming import Name, dataset_name, location_name, model_name
+from airflow_mlops.core.lineage.naming import ModelPart, Name, dataset_name, location_name, model_name
 from airflow_mlops.core.registry.deployments import Desired
 from airflow_mlops.core.registry.version import ModelVersion
 from airflow_mlops.core.rollout.verdict import Verdict
@@ -30,7 +30,7 @@ from airflow_mlops.core.training.artifact import TrainedModel
 from airflow_mlops.core.validation.result import ValidationResult
 
 if TYPE_CHECKING:
-    from openlineage.client.event_v2 import InputDataset
+    from openlineage.client.event_v2 import InputDataset, OutputDataset
     from openlineage.client.facet_v2 import InputDatasetFacet, RunFacet
 
     from airflow_mlops.core.lineage.datasets import Lineage
@@ -277,6 +277,14 @@ def captured(model: str, store_uri: str, rows: int | None = None) -> InputDatase
     place = location_name(store_uri, f"captures/{model}")
     statistics = {} if rows is None else {"inputStatistics": ol.rows_read(rows)}
     return ol.read(model_name(model, "captures"), ol.pinned(None, place), **statistics)
+
+
+def placed(model: str, part: ModelPart, store_uri: str, version: str) -> OutputDataset:
+    """The log of a part of a model's life, to which a stage has added an entry. :param version: of the entry."""
+    from airflow_mlops.core.lineage import datasets as ol
+
+    place = location_name(store_uri, f"models/{model}/{part}")
+    return ol.written(model_name(model, part), ol.pinned(version, place))
 
 
 def _training(trained: TrainedModel, parameters: dict[str, Any] | None = None) -> RunFacet:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from airflow_mlops.core.lineage.naming import dataset_name, location_name, model_name
-from airflow_mlops.core.lineage.stages import captured, registered
+from airflow_mlops.core.lineage.naming import dataset_name
+from airflow_mlops.core.lineage.stages import captured, placed, registered
 from airflow_mlops.core.monitoring.performance.report import PerformanceReport, Value
 from airflow_mlops.core.monitoring.report import ColumnDrift, DriftReport
 
@@ -31,7 +31,7 @@ def drift_lineage(model: str, report: DriftReport, share_limit: float, store_uri
         inputs.append(ol.read(name, ol.pinned(report.dataset.id, kind="FILE"), inputStatistics=reference))
     return ol.Lineage(
         inputs=inputs,
-        outputs=[_written(model, ol.iso(report.until), store_uri)],
+        outputs=[placed(model, "monitoring", store_uri, ol.iso(report.until))],
         run_facets={"mlops_drift": _drift(report, share_limit)},
     )
 
@@ -46,16 +46,9 @@ def performance_lineage(model: str, report: PerformanceReport, store_uri: str) -
         inputs.append(registered(model, report.champion, store_uri))
     return ol.Lineage(
         inputs=inputs,
-        outputs=[_written(model, ol.iso(report.until), store_uri)],
+        outputs=[placed(model, "monitoring", store_uri, ol.iso(report.until))],
         run_facets={"mlops_performance": _performance(report)},
     )
-
-
-def _written(model: str, version: str, store_uri: str) -> Any:
-    from airflow_mlops.core.lineage import datasets as ol
-
-    place = location_name(store_uri, f"models/{model}/monitoring")
-    return ol.written(model_name(model, "monitoring"), ol.pinned(version, place))
 
 
 def _drift(report: DriftReport, share_limit: float) -> RunFacet:

@@ -7,11 +7,14 @@ from typing import Any
 
 from airflow_mlops.core.data.pin import Pin
 from airflow_mlops.core.data.version import Column, DataFile, DatasetRef, DatasetVersion
+from airflow_mlops.core.erasure.record import Erasure, Tombstone
 from airflow_mlops.core.evaluation.report import Evaluation, SliceMetrics
 from airflow_mlops.core.gates import Gate, GateResult
 from airflow_mlops.core.monitoring.performance.report import PerformanceReport, PeriodPerformance, Value
 from airflow_mlops.core.monitoring.report import ColumnDrift, DriftReport, Movement, Multivariate
+from airflow_mlops.core.registry.approvals import Answer, ApprovalRecord
 from airflow_mlops.core.registry.version import ModelVersion, RunRef
+from airflow_mlops.core.reproduction.record import Difference, Reproduction
 from airflow_mlops.core.rollout.verdict import Verdict
 from airflow_mlops.core.training.artifact import FeatureCode, InputColumn, Signature, TrainedModel
 from airflow_mlops.core.validation.result import ExpectationResult, ValidationResult
@@ -215,4 +218,67 @@ def performance_report() -> PerformanceReport:
         judged_on="measured",
         page="e" * 64,
         **day,
+    )
+
+
+def approval() -> ApprovalRecord:
+    """One that was asked for; nobody saw a text of it for ``not_needed``."""
+    return ApprovalRecord(
+        run="flight_delay.release/manual",
+        version=3,
+        outcome="rejected",
+        reason="grace said no: too slow",
+        reasons=("log_loss is worse than the champion's",),
+        evidence="9" * 64,
+        answers=(
+            Answer(user="ada", choice="approve", at=NOW),
+            Answer(user="grace", choice="reject", at=NOW + timedelta(minutes=5), comment="too slow"),
+        ),
+        at=NOW + timedelta(minutes=5),
+    )
+
+
+def reproduction() -> Reproduction:
+    return Reproduction(
+        run="flight_delay.reproduce/manual",
+        version=3,
+        outcome="equal",
+        reason="other bytes, within the tolerance",
+        artifact="a" * 64,
+        rebuilt="8" * 64,
+        environment=(
+            Difference(name="numpy", recorded="1.26.4", found="2.1.0"),
+            Difference(name="scipy", recorded="1.13.0", found=None),
+        ),
+        metrics={"auc": 1e-9},
+        predictions=2e-7,
+        tolerance=1e-6,
+        place="here",
+        seconds=4.2,
+        by="ada",
+        at=NOW,
+    )
+
+
+def erasure() -> Erasure:
+    """Of one version other rows were left, of the other one none."""
+    return Erasure(
+        subject="5" * 64,
+        state="done",
+        tombstones=(
+            Tombstone(
+                dataset=DatasetRef(name="flight_delay", id="d" * 64),
+                rows=3,
+                replaced_by=DatasetRef(name="flight_delay", id="7" * 64),
+                blobs=("6" * 64,),
+                outside=("s3://lake/gold/1.parquet",),
+            ),
+            Tombstone(dataset=DatasetRef(name="flight_delay__scoring", id="4" * 64), rows=1),
+        ),
+        elsewhere={"captures": 2},
+        retrain=(3,),
+        who="ada",
+        why="Mr Smith of 7 Elm Street asked for it",
+        run=None,
+        at=NOW,
     )

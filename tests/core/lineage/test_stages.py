@@ -11,7 +11,7 @@ from openlineage.client.serde import Serde
 from referencing import Registry, Resource
 
 from airflow_mlops.core.data.version import QueryRef, TableRef
-from airflow_mlops.core.lineage import stages, watching
+from airflow_mlops.core.lineage import answering, stages, watching
 from airflow_mlops.core.registry.deployments import Desired
 from tests.core.lineage import records
 from tests.core.lineage.records import STORE
@@ -44,6 +44,9 @@ STAGES = {
     ),
     "drift": watching.drift_lineage("flight_delay", records.drift_report(), 0.3, STORE),
     "performance": watching.performance_lineage("flight_delay", records.performance_report(), STORE),
+    "approval": answering.approval_lineage("flight_delay", records.approval(), STORE),
+    "reproduction": answering.reproduction_lineage("flight_delay", records.reproduction(), STORE),
+    "erasure": answering.erasure_lineage("flight_delay", records.erasure(), STORE),
 }
 
 
