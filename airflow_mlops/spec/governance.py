@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import timedelta
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
@@ -31,16 +32,29 @@ CardSection = Literal[
     "approvals",
     "monitoring",
 ]
+#: As FAB's table of roles has it.
+RoleName = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^\S(.*\S)?$")]
 
 
 class Access(Section):
-    """Which roles of Airflow may see and run the DAGs of the model; all others may do neither.
+    """Which roles of Airflow may see and run the DAGs of the model, beside those that may do so with all DAGs.
 
-    Airflow's auth manager has to know access per DAG: the FAB provider's does, the simple one does not.
+    Airflow's auth manager has to know access per DAG: the FAB provider's does, the simple one does not. ``access: {}``
+    takes away what an earlier spec gave.
     """
 
-    view: tuple[str, ...] = Field((), description="Roles that see the DAGs, their runs and logs.")
-    run: tuple[str, ...] = Field((), description="Roles that also trigger, approve and roll back.")
+    view: tuple[RoleName, ...] = Field((), description="Roles that see the DAGs, their runs and logs.")
+    run: tuple[RoleName, ...] = Field(
+        (), description="Roles that also trigger, clear, approve and roll back."
+    )
+
+    @model_validator(mode="after")
+    def _named_once(self) -> Access:
+        counted = Counter((*self.view, *self.run))
+        twice = [role for role, times in counted.items() if times > 1]
+        if twice:
+            raise ValueError(f"roles named twice: {', '.join(twice)}; who runs also views, so name each once")
+        return self
 
 
 class Approval(Section):

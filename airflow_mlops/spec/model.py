@@ -12,6 +12,7 @@ from pydantic import Field, field_validator
 from airflow_mlops.core.errors import SpecError
 from airflow_mlops.core.section import Section
 from airflow_mlops.core.yaml_file import read_mapping
+from airflow_mlops.spec.contact import contact_link
 from airflow_mlops.spec.data import Data, Privacy
 from airflow_mlops.spec.evaluation import Evaluation
 from airflow_mlops.spec.governance import Access, Approval, Card
@@ -35,8 +36,12 @@ class ModelSpec(Section):
     name: str = Field(pattern=NAME_PATTERN, description="Lower case letters, digits and _.")
     description: str = ""
     owner: str = Field("airflow", min_length=1, description="Who answers for it: owner of the DAGs.")
-    team: str = Field("", description="The owner's team.")
-    contact: str = Field("", description="Where to reach them: an address, a channel, a URL.")
+    team: str = Field(
+        "", max_length=90, pattern=r"^(\S(.*\S)?)?$", description="The owner's team: tag of the DAGs."
+    )
+    contact: str = Field(
+        "", max_length=400, description="Where to reach them: an address, a URL or a #channel."
+    )
     access: Access | None = Field(
         None, description="Roles that see and run its DAGs; Airflow's own rules without."
     )
@@ -55,6 +60,12 @@ class ModelSpec(Section):
     monitoring: Monitoring = Monitoring()
     scoring: Scoring | None = None
     retention: Retention | None = None
+
+    @field_validator("contact")
+    @classmethod
+    def _reaches(cls, value: str) -> str:
+        contact_link(value)
+        return value
 
     @field_validator("approval", mode="before")
     @classmethod

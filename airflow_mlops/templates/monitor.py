@@ -15,6 +15,7 @@ from airflow_mlops.operators.monitoring import DriftOperator, PerformanceOperato
 from airflow_mlops.operators.retention import PruneOperator
 from airflow_mlops.operators.retraining import DecideOperator, RequestRetrainingOperator
 from airflow_mlops.spec import ModelSpec
+from airflow_mlops.templates.ownership import owned_settings
 from airflow_mlops.templates.params import add_params
 
 if TYPE_CHECKING:
@@ -40,18 +41,16 @@ def monitor(
     :param notifiers: of any provider, told what people should know; templates find it as ``mlops_alert``.
     :param dag_args: any argument of :class:`airflow.sdk.DAG`, over the template's own.
     """
-    settings = {
+    settings: dict[str, Any] = {
         "schedule": spec.monitoring.schedule,
         "catchup": False,
         "max_active_runs": 1,
-        "tags": ["mlops", spec.name],
         "description": f"Watch {spec.name}",
         "doc_md": _doc(spec),
-        "default_args": {"owner": spec.owner, "retries": 2},
-        **dag_args,
+        "default_args": {"retries": 2},
     }
     common: dict[str, Any] = {"spec": spec, "mlops_conn_id": mlops_conn_id}
-    with DAG(f"{spec.name}.monitor", **settings) as dag:
+    with DAG(f"{spec.name}.monitor", **{**owned_settings(spec, settings), **dag_args}) as dag:
         heal = HealOperator(task_id="heal", **common)
         take_in = TakeInOperator(
             task_id="take_in", until=dag.param("until"), window=dag.param("window"), **common

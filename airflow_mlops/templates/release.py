@@ -22,6 +22,7 @@ from airflow_mlops.operators.rollout import (
 from airflow_mlops.sensors.rollout import RolloutSensor
 from airflow_mlops.spec import ModelSpec
 from airflow_mlops.templates.data import check_data, prepare_data, tested_data
+from airflow_mlops.templates.ownership import owned_settings
 from airflow_mlops.templates.params import add_params
 
 if TYPE_CHECKING:
@@ -63,7 +64,8 @@ def release(
     :param default_args: arguments for every task, over the template's own.
     :param dag_args: any argument of :class:`airflow.sdk.DAG`, over the template's own.
     """
-    settings = {**_settings(spec, default_args or {}, mlops_conn_id), **dag_args}
+    own = _settings(spec, default_args or {}, mlops_conn_id)
+    settings = {**owned_settings(spec, own), **dag_args}
     # Airflow 3.3's dag.test() can't end a DAG that has a deadline, so there is none where nobody would be told.
     if notifiers and "deadline" not in settings:
         settings["deadline"] = late_release(spec, notifiers, mlops_conn_id=mlops_conn_id)
@@ -112,11 +114,9 @@ def _settings(spec: ModelSpec, default_args: Mapping[str, Any], mlops_conn_id: s
         "schedule": schedule,
         "catchup": False,
         "max_active_runs": 1,
-        "tags": ["mlops", spec.name],
         "description": f"Release {spec.name}: from data to champion",
         "doc_md": _doc(spec),
         "default_args": {
-            "owner": spec.owner,
             "retries": 2,
             "retry_delay": timedelta(seconds=20),
             **default_args,

@@ -11,6 +11,7 @@ from airflow_mlops.assets import create_model_asset
 from airflow_mlops.operators.alerting import RollbackAlertOperator
 from airflow_mlops.operators.rollout import RollbackOperator
 from airflow_mlops.spec import ModelSpec
+from airflow_mlops.templates.ownership import owned_settings
 from airflow_mlops.templates.params import add_params
 
 if TYPE_CHECKING:
@@ -31,16 +32,14 @@ def rollback(
     :param notifiers: of any provider, told what people should know; templates find it as ``mlops_alert``.
     :param dag_args: any argument of :class:`airflow.sdk.DAG`, over the template's own.
     """
-    settings = {
+    settings: dict[str, Any] = {
         "schedule": None,
         "catchup": False,
-        "tags": ["mlops", spec.name],
         "description": f"Roll {spec.name} back",
         "doc_md": _doc(spec),
-        "default_args": {"owner": spec.owner, "retries": 3},
-        **dag_args,
+        "default_args": {"retries": 3},
     }
-    with DAG(f"{spec.name}.rollback", **settings) as dag:
+    with DAG(f"{spec.name}.rollback", **{**owned_settings(spec, settings), **dag_args}) as dag:
         task = RollbackOperator(
             task_id="rollback",
             spec=spec,

@@ -8,6 +8,7 @@ from airflow.sdk import DAG, Param
 
 from airflow_mlops.operators.control import ACTIONS, RolloutControlOperator
 from airflow_mlops.spec import ModelSpec
+from airflow_mlops.templates.ownership import owned_settings
 from airflow_mlops.templates.params import add_params
 
 
@@ -18,16 +19,14 @@ def rollout(spec: ModelSpec, *, mlops_conn_id: str | None = None, **dag_args: An
     :param mlops_conn_id: connection that says where everything runs; without one, ``[mlops] conn_id``.
     :param dag_args: any argument of :class:`airflow.sdk.DAG`, over the template's own.
     """
-    settings = {
+    settings: dict[str, Any] = {
         "schedule": None,
         "catchup": False,
-        "tags": ["mlops", spec.name],
         "description": f"Hold, resume or abort the rollout of {spec.name}",
         "doc_md": _doc(spec),
-        "default_args": {"owner": spec.owner, "retries": 3},
-        **dag_args,
+        "default_args": {"retries": 3},
     }
-    with DAG(f"{spec.name}.rollout", **settings) as dag:
+    with DAG(f"{spec.name}.rollout", **{**owned_settings(spec, settings), **dag_args}) as dag:
         task = RolloutControlOperator(
             task_id="control",
             spec=spec,

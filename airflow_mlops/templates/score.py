@@ -12,6 +12,7 @@ from airflow_mlops.core.errors import SpecError
 from airflow_mlops.operators.scoring import ScoreOperator, SnapshotScoringOperator
 from airflow_mlops.spec import ModelSpec
 from airflow_mlops.spec.scoring import scored_dataset
+from airflow_mlops.templates.ownership import owned_settings
 from airflow_mlops.templates.params import add_params
 
 if TYPE_CHECKING:
@@ -34,18 +35,16 @@ def score(spec: ModelSpec, *, mlops_conn_id: str | None = None, **dag_args: Any)
         raise SpecError(
             f"spec of {spec.name} has no section scoring", remedy="say there which rows are predicted"
         )
-    settings = {
+    settings: dict[str, Any] = {
         "schedule": spec.scoring.schedule or _events(spec, mlops_conn_id),
         "catchup": False,
         "max_active_runs": 1,
-        "tags": ["mlops", spec.name],
         "description": f"Predict in batches with {spec.name}",
         "doc_md": _doc(spec),
-        "default_args": {"owner": spec.owner, "retries": 2, "retry_delay": timedelta(seconds=20)},
-        **dag_args,
+        "default_args": {"retries": 2, "retry_delay": timedelta(seconds=20)},
     }
     common: dict[str, Any] = {"spec": spec, "mlops_conn_id": mlops_conn_id}
-    with DAG(f"{spec.name}.score", **settings) as dag:
+    with DAG(f"{spec.name}.score", **{**owned_settings(spec, settings), **dag_args}) as dag:
         snapshot = SnapshotScoringOperator(
             task_id="snapshot", since=dag.param("since"), until=dag.param("until"), **common
         )
