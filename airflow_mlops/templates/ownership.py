@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     #: https://airflow.apache.org/docs/apache-airflow-providers-fab/stable/auth-manager/access-control.html
     Control = dict[str, dict[str, set[str]]]
 
-_VIEW = {"DAGs": ("can_read",), "DAG Runs": ("can_read",)}
+_VIEW: dict[str, tuple[str, ...]] = {"DAGs": ("can_read",), "DAG Runs": ("can_read",)}
 #: Whoever starts a run, clears a task or approves also edits the DAG, as FAB has it; nobody here deletes.
-_RUN = {"DAGs": ("can_read", "can_edit"), "DAG Runs": ("can_read", "can_create")}
+_RUN: dict[str, tuple[str, ...]] = {"DAGs": ("can_read", "can_edit"), "DAG Runs": ("can_read", "can_create")}
 
 
 def owned_settings(spec: ModelSpec, settings: Mapping[str, Any]) -> dict[str, Any]:
