@@ -105,12 +105,13 @@ def prune(
     return _record(store, model, moment, dry_run, goes, blobs, ripe, unnamed)
 
 
-def _log(store: Store) -> Log[Pruning]:
+def pruning_log(store: Store) -> Log[Pruning]:
+    """The log of what retention removed, of all models."""
     return Log(store, _LOG, Pruning)
 
 
 def _condemned_before(store: Store) -> dict[str, datetime]:
-    newest = _log(store).newest()
+    newest = pruning_log(store).newest()
     return dict(newest[1].condemned) if newest else {}
 
 
@@ -137,6 +138,6 @@ def _record(
         condemned_bytes=sum(blobs[sha256] for sha256 in condemned),
     )
     if not dry_run:
-        log = _log(store)
+        log = pruning_log(store)
         log.append(done, after=log.last_number())
     return done

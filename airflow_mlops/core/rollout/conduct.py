@@ -27,6 +27,7 @@ from airflow_mlops.core.rollout.judge import check_gates
 from airflow_mlops.core.rollout.placement import out_of_place, placement
 from airflow_mlops.core.rollout.proof import require_proof
 from airflow_mlops.core.rollout.replay import replay
+from airflow_mlops.core.rollout.stage_verdicts import keep_verdict
 from airflow_mlops.core.rollout.verdict import Stage, Verdict
 from airflow_mlops.core.store.probe import probe
 
@@ -156,7 +157,9 @@ class Conductor:
             now=now,
             progress=progress,
         )
-        return verdict.model_copy(update={"version": version, "run": self.run})
+        verdict = verdict.model_copy(update={"version": version, "run": self.run})
+        keep_verdict(self.store, self.spec.name, verdict, now or utc_now())
+        return verdict
 
     def assess(self, stage: Stage, version: int, now: datetime | None = None) -> Verdict:
         """The judge's word on this run's challenger, from the traffic since it got its place.
@@ -181,7 +184,10 @@ class Conductor:
             verdict = under_hold(seen, place)
             verdict = with_picture(self.store, self.spec.name, version, verdict, self.following.trace)
         number = place.number if place else None
-        return verdict.model_copy(update={"version": version, "run": self.run, "deployment": number})
+        verdict = verdict.model_copy(update={"version": version, "run": self.run, "deployment": number})
+        if not why_not:
+            keep_verdict(self.store, self.spec.name, verdict, now)
+        return verdict
 
     def await_person(self, verdict: Verdict) -> Verdict:
         """Hold this run's challenger where the spec wants a person to decide about an undecided stage.
