@@ -78,7 +78,7 @@ def run(here: Surroundings) -> None:
         source=_source(store, request.code),
     )
     if here.shard.rank == 0:
-        leave(here.model, trained)
+        leave(here.model, trained.model_copy(update={"machines": here.shard.count}))
 
 
 def leave(folder: Path, trained: TrainedModel) -> None:

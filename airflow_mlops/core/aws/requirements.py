@@ -56,8 +56,7 @@ def requirements(lock: str, modules: Iterable[str] = (), *, python: str | None =
     :param python: of the container; None, for an image of one's own, pins whatever is to be pinned.
     :raises PlatformError: if the lock has no XGBoost.
     """
-    matches = (_LINE.fullmatch(line.strip()) for line in lock.splitlines())
-    locked = {match[1]: match[2] for match in matches if match}
+    locked = locked_versions(lock)
     xgboost = next((locked[name] for name in _XGBOOST if name in locked), None)
     if xgboost is None:
         raise PlatformError(
@@ -65,11 +64,17 @@ def requirements(lock: str, modules: Iterable[str] = (), *, python: str | None =
             remedy="pip install 'airflow-mlops[xgboost]' where the task runs, and train again",
         )
     lines = [f"xgboost=={xgboost}"]
-    wanted = (_distributions(modules, locked) | _PINNED) & locked.keys()
+    wanted = (distributions_of(modules, locked) | _PINNED) & locked.keys()
     for name in sorted(wanted - {*_XGBOOST, *_AT_LEAST}):
         lines += _pinned(name, locked[name], python)
     lines += [f"{name}>={_OLDEST[name]}" for name in sorted(_AT_LEAST)]
     return "\n".join(lines) + "\n"
+
+
+def locked_versions(lock: str) -> dict[str, str]:
+    """Versions by name, of the ``name==version`` lines of a lock."""
+    matches = (_LINE.fullmatch(line.strip()) for line in lock.splitlines())
+    return {match[1]: match[2] for match in matches if match}
 
 
 def _pinned(name: str, version: str, python: str | None) -> list[str]:
@@ -102,7 +107,7 @@ def _numbers(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in version.strip(".").split("."))
 
 
-def _distributions(modules: Iterable[str], locked: Mapping[str, str]) -> set[str]:
+def distributions_of(modules: Iterable[str], locked: Mapping[str, str]) -> set[str]:
     """The packages that bring these modules; those of Python itself are left out."""
     wanted = {module.split(".")[0] for module in modules} - set(sys.stdlib_module_names)
     same = wanted & locked.keys()

@@ -124,6 +124,8 @@ class Registry:
         hashes = {"artifact": trained.artifact, "environment": trained.environment}
         if trained.code:
             hashes["feature code"] = trained.code.sha256
+        if trained.program:
+            hashes["training code"] = trained.program
         for what, sha256 in hashes.items():
             if not self._store.exists(blob_key(sha256)):
                 raise RegistryError(

@@ -68,6 +68,18 @@ class Resampled(Record):
     shift: float = 0.0
 
 
+class ColumnLineage(Record):
+    """Which raw columns each feature is made of.
+
+    :param how: ``identity``: the raw columns are the features; ``measured``: by changing one column at a time, see
+        :mod:`~airflow_mlops.core.training.column_lineage`.
+    :param columns: names of raw columns by feature; none for a feature that no column changes.
+    """
+
+    how: Literal["identity", "measured"]
+    columns: dict[str, tuple[str, ...]]
+
+
 class TrainedModel(Record):
     """The result of a training run: everything an endpoint needs to answer, by content hash.
 
@@ -75,6 +87,9 @@ class TrainedModel(Record):
     :param train_rows: labelled rows of the training part, before it was resampled.
     :param environment: hash of the lock text (``name==version`` lines) it was trained with.
     :param program: hash of the blob with the training code itself, None for versions from before it was kept.
+    :param column_lineage: which raw columns each feature is made of, None where nobody could tell.
+    :param machines: how many trained together, each on its share of the rows.
+    :param job: the training job on SageMaker, None where the task itself trained, or an older release did.
     """
 
     model: str
@@ -92,3 +107,6 @@ class TrainedModel(Record):
     program: str | None = None
     seconds: float
     augmentation: Resampled | None = None
+    machines: int = 1
+    job: str | None = None
+    column_lineage: ColumnLineage | None = None

@@ -17,6 +17,7 @@ from airflow_mlops.core.training.artifact import InputColumn, Signature, Trained
 from airflow_mlops.core.training.augmentation import augment
 from airflow_mlops.core.training.base import Fitted, Part, Trainer
 from airflow_mlops.core.training.centring import centre
+from airflow_mlops.core.training.column_lineage import lineage_of_features
 from airflow_mlops.core.training.environment import environment_lock
 from airflow_mlops.core.training.features import (
     FeatureSource,
@@ -29,6 +30,7 @@ from airflow_mlops.core.training.features import (
 from airflow_mlops.core.training.inputs import input_column, raw_frame
 from airflow_mlops.core.training.labels import labels_of, require_two_values
 from airflow_mlops.core.training.matrix import feature_types, frame_matrix, learn_categories
+from airflow_mlops.core.training.program import put_program
 from airflow_mlops.core.training.xgboost_trainer import XGBoostTrainer
 
 if TYPE_CHECKING:
@@ -58,8 +60,8 @@ def train(
 ) -> TrainedModel:
     """Fit the spec's model on the training part of ``version``; rows without a label are left out.
 
-    Only content-addressed blobs are written (artifact, feature code, environment), so a training that dies
-    leaves nothing half done and one that is repeated stores nothing twice.
+    Only content-addressed blobs are written (artifact, feature code, environment, and our own code), so a training
+    that dies leaves nothing half done and one that is repeated stores nothing twice.
 
     :param trainer: where and how to fit; XGBoost in this process by default.
     :param source: feature code to use instead of the module that the spec names, e.g. that of an earlier
@@ -88,8 +90,10 @@ def train(
         rounds=fitted.rounds,
         train_rows=len(rows["train"].labels),
         environment=put_bytes(store, environment_lock().encode()),
+        program=put_program(store),
         seconds=time.monotonic() - started,
         augmentation=fitted.augmentation,
+        column_lineage=lineage_of_features(source, inputs, parts["train"], signature.features, progress),
     )
 
 

@@ -139,7 +139,7 @@ class SageMakerTraining:
                 expected=f"{self._model} on {version.id[:12]}",
             )
         require_blobs(self._store, trained)
-        return trained, status
+        return trained.model_copy(update={"job": job}), status
 
     def link(self, job: str) -> str | None:
         """The job's page in the console; None where SageMaker is not AWS's own."""

@@ -60,6 +60,8 @@ def require_blobs(store: Store, trained: TrainedModel) -> None:
     needed = {"artifact": trained.artifact, "environment": trained.environment}
     if trained.code is not None:
         needed["code"] = trained.code.sha256
+    if trained.program is not None:
+        needed["program"] = trained.program
     gone = [name for name, sha256 in needed.items() if not store.exists(blob_key(sha256))]
     if gone:
         raise TrainingError(
