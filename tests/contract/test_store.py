@@ -341,8 +341,8 @@ def test_blobs_and_manifests_can_be_removed_and_nothing_else(store: Store) -> No
     store.remove(blob_key(sha256))
     assert not store.exists(blob_key(sha256))
     store.create("models/m/versions/1", b"x")
-    for key in ("models/m/versions/1", "captures/a", "blobs"):
-        with pytest.raises(StoreError, match="only blobs and manifests"):
+    for key in ("models/m/versions/1", "audit/a", "blobs"):
+        with pytest.raises(StoreError, match="only blobs, manifests and traffic"):
             store.remove(key)
     assert put_bytes(store, b"old") == sha256
     assert get_bytes(store, sha256) == b"old"

@@ -9,12 +9,13 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 from airflow_mlops.core.data.delta_log import Logged, LoggedFile, read_log
+from airflow_mlops.core.data.erasures import refuse_erased
 from airflow_mlops.core.data.event_time import Window
 from airflow_mlops.core.data.fetching import fetch_object, in_order, sweep_arriving, take_in
 from airflow_mlops.core.data.files import LocalFile, check_columns
 from airflow_mlops.core.data.named import check_label, named_columns
 from airflow_mlops.core.data.object_versions import NULL_VERSION, NotPinnable
-from airflow_mlops.core.data.profile import Subject, count, describe, merged_schema, scan_all
+from airflow_mlops.core.data.profile import Subject, count, describe, files_of, merged_schema, scan_all
 from airflow_mlops.core.data.reading import load_version
 from airflow_mlops.core.data.source import DataRoot, FolderRoot
 from airflow_mlops.core.data.source_s3 import S3Root
@@ -61,6 +62,7 @@ def snapshot_table(
     subject = Subject(spec.name, "delta", spec.data.event_time, window, place)
     with closing(_on_this_machine(root, table, files, versions)) as local:
         scans = scan_all(subject, local, len(files), progress)
+    refuse_erased(store, spec.name, files_of(scans, versions), root.uri)
     columns = count(subject, scans, merged_schema(scans), progress)
     check_label(spec.data.label, columns, sum(scan.inside for scan in scans))
     version = describe(subject, version_id, scans, columns, root=root.uri, version_ids=versions)

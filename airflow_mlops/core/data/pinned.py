@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from airflow_mlops.core.data.erasures import why_erased
 from airflow_mlops.core.data.event_time import Window
 from airflow_mlops.core.data.fetching import blob_cache, cached, fetch_object
 from airflow_mlops.core.data.footer import rows_outside_of
@@ -24,8 +25,18 @@ def pinned_file(store: Store, version: DatasetVersion, file: DataFile) -> Path:
     """A file of a version on this machine, its content checked.
 
     :raises KeyMissing, IntegrityError: if its bytes are gone or changed, naming the file.
+    :raises DataErased: if they are gone because rows of a person were erased.
     :raises DataError: if they lie in a bucket, and the version is not bound to a root that can read it.
     """
+    try:
+        return _pinned(store, version, file)
+    except KeyMissing:
+        if told := why_erased(store, version.ref):
+            raise told from None
+        raise
+
+
+def _pinned(store: Store, version: DatasetVersion, file: DataFile) -> Path:
     what = f"{file.source} of dataset version {version.name}@{version.id}"
     if file.version_id is None:
         return file_in_place(version, file) if version.table else _of_store(store, file.sha256, what)

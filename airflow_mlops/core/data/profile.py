@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from airflow_mlops.core.data.erasures import refuse_erased
 from airflow_mlops.core.data.event_time import Window
 from airflow_mlops.core.data.fetching import in_order, sweep_arriving
 from airflow_mlops.core.data.files import LocalFile, batches, merge_schemas
@@ -69,8 +70,9 @@ def profile(store: Store, root: DataRoot | None, pin: Pin, progress: Progress = 
     sweep_arriving()
     with closing(in_order(bring, objects)) as files:
         scans = scan_all(subject, files, len(objects), progress)
-    columns = count(subject, scans, merged_schema(scans), progress)
     versions = {one.source: one.version_id for one in objects}
+    refuse_erased(store, pin.name, files_of(scans, versions), pin.root)
+    columns = count(subject, scans, merged_schema(scans), progress)
     version = describe(subject, pin.id, scans, columns, root=pin.root, version_ids=versions)
     return keep_first(store, dataset_key(pin.name, pin.id), version)
 
@@ -144,21 +146,11 @@ def describe(
     :param root: URI below which the objects lie that are pinned by their version.
     :param version_ids: their versions, by source; the content of other files lies in the store.
     """
-    versions = version_ids or {}
     return DatasetVersion(
         name=subject.name,
         id=version_id,
         format=subject.format,
-        files=tuple(
-            DataFile(
-                source=scan.file.source,
-                sha256=scan.sha256,
-                size=scan.size,
-                rows=scan.rows,
-                version_id=versions.get(scan.file.source),
-            )
-            for scan in scans
-        ),
+        files=files_of(scans, version_ids),
         rows=sum(scan.inside for scan in scans),
         columns=columns,
         event_time=subject.event_time,
@@ -168,6 +160,23 @@ def describe(
         until=subject.window.until,
         created_at=utc_now(),
         root=root,
+    )
+
+
+def files_of(
+    scans: Sequence[Scan], version_ids: Mapping[str, str | None] | None = None
+) -> tuple[DataFile, ...]:
+    """The files as a version names them. :param version_ids: of :func:`describe`."""
+    versions = version_ids or {}
+    return tuple(
+        DataFile(
+            source=scan.file.source,
+            sha256=scan.sha256,
+            size=scan.size,
+            rows=scan.rows,
+            version_id=versions.get(scan.file.source),
+        )
+        for scan in scans
     )
 
 

@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Protocol
 
 from airflow_mlops.core.data.dbapi import check_names
 from airflow_mlops.core.data.engine import engine, literal, quoted, stream
+from airflow_mlops.core.data.erasures import refuse_erased
 from airflow_mlops.core.data.event_time import Window
 from airflow_mlops.core.data.files import LocalFile, batches, check_columns, typed
 from airflow_mlops.core.data.named import check_label, named_columns
-from airflow_mlops.core.data.profile import Subject, count, describe, merged_schema, scan_all
+from airflow_mlops.core.data.profile import Subject, count, describe, files_of, merged_schema, scan_all
 from airflow_mlops.core.data.version import DatasetVersion, QueryRef, dataset_key
 from airflow_mlops.core.errors import DataError, PlatformError
 from airflow_mlops.core.progress import Progress, ignore
@@ -78,6 +79,7 @@ def snapshot_query(
         key = dataset_key(spec.name, version_id := _identify(subject, sha256))
         columns = count(subject, scans, merged_schema(scans), ignore)
         check_label(spec.data.label, columns, scans[0].inside)
+        refuse_erased(store, spec.name, files_of(scans))
         put_file(store, rows)
     made = describe(subject, version_id, scans, columns)
     return keep_first(store, key, made.model_copy(update={"query": QueryRef(connection=connection, sql=sql)}))

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from airflow_mlops.core.data.delta import snapshot_table
+from airflow_mlops.core.data.erasures import refuse_erased
 from airflow_mlops.core.data.event_time import Window
 from airflow_mlops.core.data.fetching import in_order, sweep_arriving, take_in
 from airflow_mlops.core.data.files import LocalFile, check_columns
@@ -18,7 +19,7 @@ from airflow_mlops.core.data.footer import rows_outside_of
 from airflow_mlops.core.data.named import check_label, check_named, named_columns
 from airflow_mlops.core.data.object_versions import NULL_VERSION, NotPinnable, ObjectVersion
 from airflow_mlops.core.data.pin import Pin, make_pin, pin_key
-from airflow_mlops.core.data.profile import Subject, count, describe, merged_schema, scan_all
+from airflow_mlops.core.data.profile import Subject, count, describe, files_of, merged_schema, scan_all
 from airflow_mlops.core.data.query import QueryRunner, snapshot_query
 from airflow_mlops.core.data.reading import load_version
 from airflow_mlops.core.data.scan import Scan, scan_outside
@@ -144,6 +145,7 @@ def _pin_content(
     check_columns(named_columns(spec), schema.names, _place(scans))
     version_id = _identify(subject, scans)
     key = dataset_key(spec.name, version_id)
+    refuse_erased(store, spec.name, files_of(scans))
     if store.exists(key):
         progress(f"{spec.name}@{version_id} is there already")
         return load_version(store, spec.name, version_id)

@@ -256,7 +256,7 @@ def test_a_store_that_cannot_remove_is_told(tmp_path: Path) -> None:
 
 def test_only_blobs_and_manifests_can_be_removed(store: Store) -> None:
     store.create("models/orders/versions/0000000001.json", b"{}")
-    with pytest.raises(StoreError, match="only blobs and manifests"):
+    with pytest.raises(StoreError, match="only blobs, manifests and traffic"):
         store.remove("models/orders/versions/0000000001.json")  # type: ignore[attr-defined]
 
 
