@@ -143,7 +143,8 @@ class RegisterOperator(MlopsOperator):
         self.audit = audit
 
     def work(self, work: Work, context: Context) -> dict[str, Any]:
-        """Register."""
+        """Register, if the card says what the spec requires."""
+        from airflow_mlops.core.card.gate import require_card
         from airflow_mlops.core.data.version import DatasetRef
         from airflow_mlops.core.evaluation.report import Evaluation
         from airflow_mlops.core.lineage.stages import register_lineage
@@ -152,15 +153,20 @@ class RegisterOperator(MlopsOperator):
         from airflow_mlops.core.registry.versions import Registry
         from airflow_mlops.core.store.results import recall
         from airflow_mlops.core.training.artifact import TrainedModel
+        from airflow_mlops.core.validation.result import ValidationResult
 
         dag_run = context["dag_run"]
         version = load_dataset(work, self.dataset, self.progress)
+        evaluation = recall(work.store, reference(self.evaluation, "evaluation"), Evaluation)
+        validation = reference(self.validation, "validation") if self.validation else None
+        tested = recall(work.store, validation, ValidationResult) if validation else None
+        require_card(work.spec, evaluation, tested)
         number, record = Registry(work.store, work.spec.name).register(
             trained=recall(work.store, reference(self.trained, "trained"), TrainedModel),
-            evaluation=recall(work.store, reference(self.evaluation, "evaluation"), Evaluation),
+            evaluation=evaluation,
             dataset=DatasetRef(name=version.name, id=version.id),
             spec=work.spec,
-            validation=reference(self.validation, "validation") if self.validation else None,
+            validation=validation,
             audit=reference(self.audit, "audit") if self.audit else None,
             shaped=shaped_share(work.store, work.spec.name, version),
             run=RunRef(dag_id=dag_run.dag_id, run_id=dag_run.run_id),

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from airflow_mlops.core.errors import SpecError
 from airflow_mlops.core.section import Section
@@ -71,6 +71,30 @@ class ModelSpec(Section):
     @classmethod
     def _required(cls, value: object) -> object:
         return {} if value == "required" else value
+
+    @model_validator(mode="after")
+    def _card_can_be_filled(self) -> ModelSpec:
+        """A card that no release could fill is refused before anything is trained."""
+        tests, judged = self.validation, self.evaluation
+        filled_by = {
+            "owner": ("owner or team, and contact", (self.owner != "airflow" or self.team) and self.contact),
+            "data_tests": ("validation", tests.model_copy(update={"engine": "auto"}) != Validation()),
+            "slices": ("evaluation.slices or evaluation.search", judged.slices or judged.search),
+            "fairness": (
+                "evaluation.groups",
+                judged.groups or any(gate.group is not None for gate in judged.gates),
+            ),
+            "ageing": ("evaluation.ageing", judged.ageing),
+            "approvals": ("approval", self.approval),
+            "monitoring": ("monitoring.schedule", self.monitoring.schedule),
+        }
+        empty = [name for name in self.card.required if name in filled_by and not filled_by[name][1]]
+        if empty:
+            raise ValueError(
+                "card.required: nothing would ever fill "
+                + ", ".join(f"{name} (say {filled_by[name][0]})" for name in empty)
+            )
+        return self
 
     @property
     def data_steps(self) -> tuple[str, ...]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pydantic import Field
+
 from airflow_mlops.core.evaluation.analysis import (
     Ageing,
     Calibration,
@@ -16,12 +18,16 @@ from airflow_mlops.core.record import Record
 
 
 class SliceMetrics(Record):
-    """Metrics of the rows where ``slice`` (``column=value``) holds, and the champion's on the same rows."""
+    """Metrics of the rows where ``slice`` (``column=value``) holds, and the champion's on the same rows.
+
+    :param intervals: 95 % intervals of the metrics, those that can be given; rows of one day count as dependent.
+    """
 
     slice: str
     rows: int
     metrics: dict[str, float]
     champion: dict[str, float] | None = None
+    intervals: dict[str, tuple[float, float]] = Field(default_factory=dict)
 
 
 class Evaluation(Record):
@@ -30,6 +36,7 @@ class Evaluation(Record):
     :param artifact: hash of the model that was evaluated, so that no other model is registered with this
         evaluation.
     :param champion: the champion's version and its metrics on the same rows, None when there is none.
+    :param intervals: 95 % intervals of the metrics, as in :class:`SliceMetrics`.
     :param page: hash of the report as one HTML file, None when none was made.
     """
 
@@ -38,6 +45,7 @@ class Evaluation(Record):
     metrics: dict[str, float]
     champion_version: int | None = None
     champion: dict[str, float] | None = None
+    intervals: dict[str, tuple[float, float]] = Field(default_factory=dict)
     slices: tuple[SliceMetrics, ...] = ()
     gates: tuple[GateResult, ...] = ()
     search: SliceSearchResult | None = None

@@ -14,6 +14,7 @@ from airflow_mlops.core.evaluation.efficiency import efficiency_of
 from airflow_mlops.core.evaluation.fairness import compare_groups, groups_of, require_fairlearn
 from airflow_mlops.core.evaluation.gating import MIN_ROWS, check_evaluation, decide
 from airflow_mlops.core.evaluation.importance import importance_of
+from airflow_mlops.core.evaluation.intervals import measure_with_intervals
 from airflow_mlops.core.evaluation.measuring import Answers, measured
 from airflow_mlops.core.evaluation.report import Evaluation, SliceMetrics
 from airflow_mlops.core.evaluation.rows import Labelled, read_parts
@@ -26,6 +27,10 @@ from airflow_mlops.core.training.artifact import TrainedModel
 from airflow_mlops.core.training.predictor import Predictor
 
 if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+    from numpy.typing import NDArray
+
     from airflow_mlops.spec import ModelSpec
 
 _MAX_SLICES = 30
@@ -64,13 +69,15 @@ def evaluate(
     threshold = _threshold(spec, ours, earlier)
     answers = Answers(threshold.value, spec.evaluation.costs)
     metrics, rival = scored.measure(objective)
+    days = _days(scored.frame[spec.data.event_time])
     return Evaluation(
         artifact=trained.artifact,
         rows=len(test.labels),
         metrics=metrics,
         champion_version=scored.rival_version,
         champion=rival,
-        slices=tuple(_slices(spec, scored, objective)),
+        intervals=_intervals(objective, scored, days),
+        slices=tuple(_slices(spec, scored, objective, days)),
         gates=tuple(
             decide(gate, measured(gate, scored, answers, seed=seed)) for gate in spec.evaluation.gates
         ),
@@ -142,16 +149,45 @@ def _costs(spec: ModelSpec, scored: Scored, threshold: Threshold) -> CostResult 
     return cost_result(costs, threshold, scored.labels, scored.scores, scored.rival) if costs else None
 
 
-def _slices(spec: ModelSpec, scored: Scored, objective: str) -> list[SliceMetrics]:
+def _slices(spec: ModelSpec, scored: Scored, objective: str, days: NDArray[np.int64]) -> list[SliceMetrics]:
     found = []
     for column in spec.evaluation.slices:
         values = slice_column(scored.frame, column)
         for value, mask in largest_slices(values, min_rows=MIN_ROWS, limit=_MAX_SLICES):
-            ours, rival = scored.where(mask).measure(objective)
+            part = scored.where(mask)
+            ours, rival = part.measure(objective)
             found.append(
-                SliceMetrics(slice=str(Is(column, value)), rows=int(mask.sum()), metrics=ours, champion=rival)
+                SliceMetrics(
+                    slice=str(Is(column, value)),
+                    rows=int(mask.sum()),
+                    metrics=ours,
+                    champion=rival,
+                    intervals=_intervals(objective, part, days[mask]),
+                )
             )
     return found
+
+
+def _days(times: pd.Series) -> NDArray[np.int64]:
+    """A number for the day (UTC) of each row: rows of one day have much in common, e.g. the weather."""
+    import numpy as np
+    import pandas as pd
+
+    _, number = np.unique(pd.to_datetime(times, utc=True).dt.floor("D").to_numpy(), return_inverse=True)
+    return np.asarray(number, dtype=np.int64)
+
+
+def _intervals(objective: str, scored: Scored, days: NDArray[np.int64]) -> dict[str, tuple[float, float]]:
+    """95 % intervals of the metrics, by rows or by days, whichever says less."""
+    import numpy as np
+
+    ways = [np.arange(len(days)), np.unique(days, return_inverse=True)[1].reshape(-1)]
+    found = measure_with_intervals(objective, scored.labels, scored.scores, ways)
+    return {
+        name: (one.low, one.high)
+        for name, one in found.items()
+        if one.low is not None and one.high is not None
+    }
 
 
 def _search(spec: ModelSpec, scored: Scored, objective: str, progress: Progress) -> SliceSearchResult | None:
