@@ -118,7 +118,12 @@ class BeginReleaseOperator(TrafficOperator):
 
     def work(self, work: Work, context: Context) -> dict[str, Any]:
         """Check and pin."""
+        from airflow_mlops.core.record import utc_now
+        from airflow_mlops.core.registry.policies import note_policy
+
         self.serves(work, context, work.conductor().begin())
+        if note_policy(work.store, work.spec, run=work.run, who=work.who, at=utc_now()):
+            self.progress(f"the spec of {work.spec.name} is a new one; it stands in the log of the policy")
         _note(work, "began")
         return work.spec.to_dict()
 

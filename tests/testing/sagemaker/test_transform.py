@@ -13,7 +13,7 @@ from airflow_mlops.testing.sagemaker import Fault
 from tests.testing.sagemaker.jobs import IMAGE, ROLE, archive
 
 DOUBLE = """
-import json, os, time
+import json, os, sys, time
 def model_fn(folder): return json.load(open(folder + "/factor.json"))
 def input_fn(body, kind):
     text = body.decode() if isinstance(body, bytes) else body
@@ -22,7 +22,9 @@ def input_fn(body, kind):
     return json.loads(text) if "json" in kind else [float(line) for line in text.split("\\n")]
 def predict_fn(data, factor): return [one * factor for one in data]
 def output_fn(prediction, accept):
-    print("answered", len(prediction), os.environ["SAGEMAKER_BATCH"], flush=True)
+    # one write: print() makes one of each part, and two requests at a time would mix them
+    sys.stdout.write(f"answered {len(prediction)} {os.environ['SAGEMAKER_BATCH']}\\n")
+    sys.stdout.flush()
     if "json" in accept: return json.dumps(prediction), accept
     return "\\n".join(str(one) for one in prediction), accept
 """
