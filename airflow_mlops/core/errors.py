@@ -153,6 +153,10 @@ class RegistryError(MlopsError):
     """A model version does not exist or can't be registered."""
 
 
+class NotApproved(MlopsError):
+    """People were asked about a version and did not say yes: one said no, nobody answered, or nobody was asked."""
+
+
 class DeploymentConflict(MlopsError):
     """Another release holds the challenger's place."""
 

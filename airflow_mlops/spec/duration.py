@@ -33,7 +33,7 @@ def _parse_duration(value: Any) -> Any:
     raise ValueError("a duration is a number above 0 with a unit of s, m, h, d or w, for example 90s or 30d")
 
 
-def _print_duration(value: timedelta) -> str:
+def print_duration(value: timedelta) -> str:
     """The duration to the microsecond, so that reading it gives the same again."""
     for unit in _PRINTED:
         if value % _UNITS[unit] == timedelta(0):
@@ -43,4 +43,4 @@ def _print_duration(value: timedelta) -> str:
 
 
 #: ``90s``, ``10m``, ``6h``, ``30d`` or ``2w``; always above 0.
-Duration = Annotated[timedelta, BeforeValidator(_parse_duration), PlainSerializer(_print_duration)]
+Duration = Annotated[timedelta, BeforeValidator(_parse_duration), PlainSerializer(print_duration)]

@@ -73,9 +73,27 @@ class Approval(Section):
         1, description="2: two different people, neither of whom started the release."
     )
     users: tuple[str, ...] = Field(
-        (), description="Airflow users who may answer; everybody who may, without."
+        (),
+        description="Airflow users who may answer, by their id in the auth manager (with the simple one that is the "
+        "name); everybody who may run the DAG, without.",
     )
-    timeout: Duration = Field(timedelta(days=1), description="No answer within this time is a no.")
+    timeout: Duration = Field(
+        timedelta(days=1), description="No answer of a person within this time is a no."
+    )
+
+    @model_validator(mode="after")
+    def _enough(self) -> Approval:
+        named = len(set(self.users))
+        if self.users and named < self.people:
+            raise ValueError(f"users names {named} who may answer, and people asks for {self.people}")
+        if self.when == ():
+            raise ValueError("when is empty: nobody would ever be asked; give always, or leave approval out")
+        return self
+
+    @property
+    def longest(self) -> timedelta:
+        """How long a release may wait for people: they are asked one after another."""
+        return self.timeout * self.people
 
 
 class Card(Section):

@@ -10,9 +10,14 @@ from airflow_mlops.core.store import Log, Store
 
 
 class Answer(Record):
-    """What one person said, and when."""
+    """What one person said, and when.
+
+    :param user: name of the user in Airflow.
+    :param id: of the user in Airflow's auth manager, where that is not the name.
+    """
 
     user: str
+    id: str | None = None
     choice: Literal["approve", "reject"]
     at: datetime
     comment: str = ""

@@ -21,6 +21,7 @@ Kind = Literal[
     "stale data",
     "late release",
     "retraining",
+    "approval",
 ]
 Severity = Literal["info", "warning", "critical"]
 #: new: told for the first time; worse: than it was told before; lasting: told again; resolved: the cause is gone.

@@ -19,6 +19,7 @@ stale data     warning  always
 late release   warning  always: the champion keeps serving
 retraining     warning  it is needed, and a limit holds it back (budget, loop)
                info     it is asked for
+approval       warning  always: a version waits for a person, and no answer in time is a no
 ============== ======== =================================================================================
 
 ``critical``: users get wrong or no answers now. ``warning``: somebody should look today. ``info``: good to know.
@@ -38,6 +39,7 @@ ALWAYS: dict[Kind, Severity] = {
     "missing labels": "warning",
     "stale data": "warning",
     "late release": "warning",
+    "approval": "warning",
 }
 
 
