@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from airflow_mlops.core.store import Log, Store
 T = TypeVar("T")
 _READERS = 16  # hides the way to S3
 _FEW = 32  # so few are read one by one
+_NEAR = 0.002  # seconds for an object: longer means over a network
 
 
 @dataclass(frozen=True)
@@ -72,16 +74,19 @@ def read_log(store: Store, prefix: str, kind: type[T], folder: Path | None) -> E
 
 
 def read_all(store: Store, keys: Sequence[str]) -> Iterator[bytes | None]:
-    """What lies under some keys, in their order; None where there is nothing."""
-    if len(keys) <= _FEW:
-        return (_read(store, key) for key in keys)
-    return _side_by_side(store, keys)
+    """What lies under some keys, in their order; None where there is nothing.
 
-
-def _side_by_side(store: Store, keys: Sequence[str]) -> Iterator[bytes | None]:
+    The first ones are read one by one. If those took long, the way is long, and the others are read side by side; on a
+    folder that would cost more than it saves.
+    """
+    start = time.perf_counter()
+    yield from (_read(store, key) for key in keys[:_FEW])
+    if time.perf_counter() - start < _FEW * _NEAR:
+        yield from (_read(store, key) for key in keys[_FEW:])
+        return
     with ThreadPoolExecutor(_READERS) as pool:
-        for start in range(0, len(keys), _FEW * _READERS):
-            yield from pool.map(lambda key: _read(store, key), keys[start : start + _FEW * _READERS])
+        for first in range(_FEW, len(keys), _FEW * _READERS):
+            yield from pool.map(lambda key: _read(store, key), keys[first : first + _FEW * _READERS])
 
 
 def _known(
