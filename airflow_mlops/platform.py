@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, get_args
 from urllib.parse import urlsplit
 
 from airflow_mlops.core.errors import PlatformError
@@ -21,7 +21,13 @@ if TYPE_CHECKING:
     from airflow_mlops.core.training.sagemaker.jobs import SageMakerTraining
 
 DEFAULT_ENDPOINT = "http://127.0.0.1:8765"
-FIELDS = ("store", "data", "aws_conn_id", "endpoint", "trainer", "sagemaker", "s3", "privacy_secret")
+#: What may go by an AWS connection of its own, in the field ``<purpose>_aws_conn_id``.
+Purpose = Literal["data", "training", "serving"]
+AWS_FIELDS: dict[Purpose, str] = {purpose: f"{purpose}_aws_conn_id" for purpose in get_args(Purpose)}
+FIELDS = (
+    *("store", "data", "aws_conn_id", *AWS_FIELDS.values()),
+    *("endpoint", "trainer", "sagemaker", "s3", "privacy_secret"),
+)
 TRAINERS = ("local", "sagemaker")
 #: Fields that are objects.
 OBJECTS = ("sagemaker", "s3")
@@ -41,6 +47,8 @@ class Platform:
     :param privacy_secret: key of the hashes of sensitive values; never printed.
     :param s3: makes a boto3 S3 client; called only when a URI is on S3.
     :param aws: the clients of an AWS connection; called only when SageMaker is used.
+    :param own_aws: those of other connections, for purposes that have one: reading the source data, training jobs, and
+        all that serves (endpoints, transforms, the model registry). Called only when that is done.
     :param sagemaker: machines, roles and networks there.
     :param s3_options: encryption, locks and who pays, for what is written to S3 and read from it.
     :param query: runs SQL on a named connection, for specs with ``data.query``.
@@ -54,6 +62,7 @@ class Platform:
     privacy_secret: str | None = field(default=None, repr=False)
     s3: Callable[[], Any] | None = field(default=None, repr=False, compare=False)
     aws: Callable[[], Aws] | None = field(default=None, repr=False, compare=False)
+    own_aws: Mapping[Purpose, Callable[[], Aws]] = field(default_factory=dict, repr=False, compare=False)
     sagemaker: SageMaker | None = None
     s3_options: S3Options | None = None
     query: QueryRunner | None = field(default=None, repr=False, compare=False)
@@ -72,6 +81,7 @@ class Platform:
         token: str | None = None,
         s3: Callable[[], Any] | None = None,
         aws: Callable[[], Aws] | None = None,
+        own_aws: Mapping[Purpose, Callable[[], Aws]] | None = None,
         query: QueryRunner | None = None,
     ) -> Platform:
         """A platform from the fields of an ``mlops`` connection; what is not given is local, below ``home``.
@@ -105,18 +115,25 @@ class Platform:
             privacy_secret=given.get("privacy_secret"),
             s3=s3,
             aws=aws,
+            own_aws=own_aws or {},
             sagemaker=_settings(fields.get("sagemaker")),
             s3_options=_s3_options(fields.get("s3")),
             query=query,
         )
-        if platform.on_sagemaker:
-            platform._require_way()
+        for purpose in platform.purposes_on_sagemaker:
+            platform._require_way(purpose)
         return platform
 
     @property
     def on_sagemaker(self) -> bool:
         """Whether models are trained or served there."""
-        return SAGEMAKER in (self.endpoint_url, self.trainer)
+        return bool(self.purposes_on_sagemaker)
+
+    @property
+    def purposes_on_sagemaker(self) -> tuple[Purpose, ...]:
+        """What is done there."""
+        places: dict[Purpose, str] = {"training": self.trainer, "serving": self.endpoint_url}
+        return tuple(purpose for purpose, place in places.items() if place == SAGEMAKER)
 
     def store(self) -> Store:
         """Open the store."""
@@ -128,7 +145,10 @@ class Platform:
         """Open the root of the source data."""
         from airflow_mlops.core.data.source import open_data_root
 
-        return open_data_root(self.data_uri, self._s3_for(self.data_uri), self.s3_options)
+        own = self.own_aws.get("data")
+        on_s3 = self.data_uri.startswith("s3://")
+        client = own().client("s3") if own and on_s3 else self._s3_for(self.data_uri)
+        return open_data_root(self.data_uri, client, self.s3_options)
 
     def endpoint(self, model: str, store: Store | None = None) -> Endpoint:
         """The endpoint of a model. :param store: of this platform, if it is open already."""
@@ -136,7 +156,7 @@ class Platform:
         if self.endpoint_url == SAGEMAKER:
             from airflow_mlops.core.serving.sagemaker.endpoint import SageMakerEndpoint
 
-            aws, settings = self.require_aws()
+            aws, settings = self.require_aws("serving")
             return SageMakerEndpoint(aws, settings.of_model(model), model, store)
         from airflow_mlops.core.serving.local import LocalEndpoint
 
@@ -148,7 +168,7 @@ class Platform:
             return None
         from airflow_mlops.core.training.sagemaker.jobs import SageMakerTraining
 
-        aws, settings = self.require_aws()
+        aws, settings = self.require_aws("training")
         return SageMakerTraining(
             aws,
             settings.of_model(model),
@@ -158,26 +178,31 @@ class Platform:
             environment=self.s3_options.to_environment() if self.s3_options else None,
         )
 
-    def require_aws(self) -> tuple[Aws, SageMaker]:
+    def require_aws(self, purpose: Purpose) -> tuple[Aws, SageMaker]:
         """What work on SageMaker needs: clients and settings.
 
         :raises PlatformError: if the connection names no AWS connection, or the store is not on S3.
         """
         from airflow_mlops.core.aws.settings import SageMaker
 
-        return self._require_way()(), self.sagemaker or SageMaker()
+        return self._require_way(purpose)(), self.sagemaker or SageMaker()
 
-    def _require_way(self) -> Callable[[], Aws]:
+    def aws_for(self, purpose: Purpose) -> Callable[[], Aws] | None:
+        """The clients for a purpose: of its own connection, or of the one for all."""
+        return self.own_aws.get(purpose, self.aws)
+
+    def _require_way(self, purpose: Purpose) -> Callable[[], Aws]:
         from airflow_mlops.core.aws.on_s3 import require_on_s3
 
-        if self.aws is None:
+        aws = self.aws_for(purpose)
+        if aws is None:
             raise PlatformError(
                 "SageMaker needs an AWS connection",
                 given="no aws_conn_id",
                 remedy="set field aws_conn_id of the mlops connection, e.g. to aws_default",
             )
         require_on_s3(self.store_uri)
-        return self.aws
+        return aws
 
     def s3_client(self) -> Any:
         """A boto3 S3 client: of the connection, or from boto3's own environment without one."""

@@ -49,6 +49,9 @@ def _connection_type() -> dict[str, Any]:
                 "store": "/data/mlops/store or s3://bucket/prefix",
                 "data": "/data/mlops/data or s3://bucket/prefix",
                 "aws_conn_id": "aws_default",
+                "data_aws_conn_id": "aws_data_reader",
+                "training_aws_conn_id": "aws_trainer",
+                "serving_aws_conn_id": "aws_deployer",
                 "endpoint": "http://127.0.0.1:8765",
                 "trainer": "local",
                 "sagemaker": '{"role_arn": "arn:aws:iam::123456789012:role/mlops"}',
@@ -69,6 +72,19 @@ def _connection_type() -> dict[str, Any]:
             ),
             "aws_conn_id": _field(
                 "AWS connection", "The connection whose credentials reach s3:// (needs the extra amazon)."
+            ),
+            "data_aws_conn_id": _field(
+                "AWS connection that reads data",
+                "Reads the source data, and nothing else. Empty: the AWS connection above.",
+            ),
+            "training_aws_conn_id": _field(
+                "AWS connection that trains",
+                "Starts and follows training jobs on SageMaker, and nothing else. Empty: the AWS connection above.",
+            ),
+            "serving_aws_conn_id": _field(
+                "AWS connection that deploys",
+                "Changes and asks endpoints, transforms and the model registry on SageMaker, and nothing else. "
+                "Empty: the AWS connection above.",
             ),
             "endpoint": _field(
                 "Endpoint", "Base URL of the server that airflow-mlops serve started, or the word sagemaker."

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,7 +17,7 @@ from airflow_mlops.core.registry.deployments import NOTHING
 from airflow_mlops.core.serving.base import Endpoint
 from airflow_mlops.core.store.folder import FolderStore
 from airflow_mlops.core.store.s3 import S3Store
-from airflow_mlops.platform import DEFAULT_ENDPOINT, Platform
+from airflow_mlops.platform import DEFAULT_ENDPOINT, Platform, Purpose
 
 HOME = Path("/home/of/mlops")
 
@@ -81,7 +83,7 @@ def test_settings_of_sagemaker_come_as_an_object_or_as_the_json_of_the_form() ->
     for given in (settings, json.dumps(settings)):
         platform = Platform.from_fields({**fields, "sagemaker": given}, home=HOME, aws=lambda: "aws")  # type: ignore[arg-type, return-value]
         assert platform.endpoint_url == "sagemaker"
-        aws, read = platform.require_aws()
+        aws, read = platform.require_aws("serving")
         assert (aws, read.hosting.instances, read.of_model("orders").hosting.instances) == ("aws", 2, 5)
 
 
@@ -173,3 +175,97 @@ def test_a_store_that_can_not_be_opened_is_one_line(tmp_path: Path) -> None:
         with pytest.raises(MlopsError) as caught:
             Platform(store_uri=uri, data_uri=str(tmp_path)).store()
         assert len(str(caught.value).splitlines()) == 1
+
+
+PURPOSES: tuple[Purpose, ...] = ("data", "training", "serving")
+
+
+class Ways:
+    """AWS connections that note who was asked for, and for what."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    def to(self, name: str) -> Callable[[], Any]:
+        def way() -> Any:
+            self.asked.append(name)
+            return SimpleNamespace(name=name, client=lambda service: f"{service} of {name}")
+
+        return way
+
+    def platform(self, *own: Purpose, **fields: str) -> Platform:
+        """Everything on AWS, with connections of their own for some purposes."""
+        given = {
+            "store": "s3://b/p",
+            "data": "s3://d",
+            "endpoint": "sagemaker",
+            "trainer": "sagemaker",
+            **fields,
+        }
+        return Platform.from_fields(
+            given,
+            home=HOME,
+            s3=lambda: self.to("all")().client("s3"),
+            aws=self.to("all"),
+            own_aws={purpose: self.to(purpose) for purpose in own},
+        )
+
+
+@pytest.fixture
+def opened(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """The client that each URI was opened with."""
+    clients: dict[str, Any] = {}
+
+    def note(uri: str, client: Any, options: Any) -> Any:
+        clients[uri] = client
+        return SimpleNamespace(uri=uri)
+
+    for name in ("airflow_mlops.core.store.open_store", "airflow_mlops.core.data.source.open_data_root"):
+        monkeypatch.setattr(name, note)
+    return clients
+
+
+def test_each_purpose_goes_by_its_own_connection(opened: dict[str, Any]) -> None:
+    platform = Ways().platform(*PURPOSES)
+    platform.store()
+    platform.data()
+    assert opened == {"s3://b/p": "s3 of all", "s3://d": "s3 of data"}
+    training, endpoint = platform.training("orders"), platform.endpoint("orders")
+    assert training is not None
+    assert training._aws.name == "training"  # type: ignore[attr-defined]
+    assert endpoint._aws.name == "serving"  # type: ignore[attr-defined]
+
+
+def test_without_one_of_its_own_a_purpose_goes_by_the_connection_for_all(opened: dict[str, Any]) -> None:
+    ways = Ways()
+    platform = ways.platform()
+    platform.data()
+    assert opened == {"s3://d": "s3 of all"}
+    assert [platform.require_aws(purpose)[0].name for purpose in PURPOSES] == ["all"] * 3  # type: ignore[attr-defined]
+    assert set(ways.asked) == {"all"}
+
+
+@pytest.mark.parametrize(
+    "use, asked",
+    [
+        (lambda platform: platform.data(), {"data"}),
+        (lambda platform: platform.store(), {"all"}),
+        (lambda platform: platform.training("orders"), {"all", "training"}),
+        (lambda platform: platform.endpoint("orders"), {"all", "serving"}),
+    ],
+)
+def test_no_other_connection_is_asked_for(opened: dict[str, Any], use: Any, asked: set[str]) -> None:
+    """Who trains needs no right to deploy: a connection that is not used may be missing."""
+    ways = Ways()
+    platform = ways.platform(*PURPOSES)
+    assert ways.asked == []
+    use(platform)
+    assert set(ways.asked) == asked
+
+
+def test_training_alone_needs_no_connection_for_all() -> None:
+    fields = {"store": "s3://b/p", "trainer": "sagemaker"}
+    ways = Ways()
+    Platform.from_fields(fields, home=HOME, own_aws={"training": ways.to("training")})
+    with pytest.raises(PlatformError, match="SageMaker needs an AWS connection; given no aws_conn_id"):
+        Platform.from_fields(fields, home=HOME, own_aws={"serving": ways.to("serving")})

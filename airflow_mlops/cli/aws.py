@@ -99,7 +99,7 @@ def run_plan(arguments: argparse.Namespace) -> int:
             remedy="aws sts get-caller-identity says it",
         )
     store = arguments.store or (platform.store_uri if platform else None)
-    region = arguments.region or (platform.require_aws()[0].region if platform else None)
+    region = arguments.region or (platform.require_aws("serving")[0].region if platform else None)
     if store is None or region is None:
         raise PlatformError(
             "a plan needs a region and a store",
@@ -189,7 +189,7 @@ def run_clean(arguments: argparse.Namespace) -> int:
 def _reach(arguments: argparse.Namespace) -> tuple[Any, Any, Any]:
     """Clients, settings and store of the connection. :raises PlatformError: if it is not on SageMaker."""
     platform = _platform(arguments)
-    aws, settings = platform.require_aws()
+    aws, settings = platform.require_aws("serving")
     return aws, settings, platform.store()
 
 

@@ -28,10 +28,11 @@ class AirflowAws(LazyAws):
     shared by all that use the same connection with the same content.
 
     :param aws_conn_id: the connection.
+    :param field: of the ``mlops`` connection that names it, for error messages.
     """
 
-    def __init__(self, aws_conn_id: str) -> None:
-        super().__init__(lambda: _SHARED.of(aws_conn_id))
+    def __init__(self, aws_conn_id: str, field: str = "aws_conn_id") -> None:
+        super().__init__(lambda: _SHARED.of(aws_conn_id, field))
         self.aws_conn_id = aws_conn_id
 
 
@@ -42,13 +43,13 @@ class _Shared:
         self._lock = threading.Lock()
         self._made: dict[str, tuple[str, Clients]] = {}
 
-    def of(self, conn_id: str) -> Clients:
-        connection = _read(conn_id)
+    def of(self, conn_id: str, field: str) -> Clients:
+        connection = _read(conn_id, field)
         content = _content(connection)
         with self._lock:
             known = self._made.get(conn_id)
             if known is None or known[0] != content:
-                known = self._made[conn_id] = (content, _make(conn_id, connection))
+                known = self._made[conn_id] = (content, _make(conn_id, field, connection))
             return known[1]
 
 
@@ -64,7 +65,7 @@ def _forget() -> None:
 os.register_at_fork(after_in_child=_forget)
 
 
-def _read(conn_id: str) -> Any:
+def _read(conn_id: str, field: str) -> Any:
     """The connection. :raises PlatformError: if there is none, or it is of another kind."""
     try:
         connection = BaseHook.get_connection(conn_id)
@@ -73,14 +74,14 @@ def _read(conn_id: str) -> Any:
             return None
         raise PlatformError(
             f"Airflow has no connection {conn_id}",
-            remedy="add it, or correct field aws_conn_id of the mlops connection",
+            remedy=f"add it, or correct field {field} of the mlops connection",
         ) from None
     if connection.conn_type != "aws":
         raise PlatformError(
             f"connection {conn_id} is none to AWS",
             given=f"type {connection.conn_type}",
             expected="type aws",
-            remedy="correct field aws_conn_id of the mlops connection",
+            remedy=f"correct field {field} of the mlops connection",
         )
     return connection
 
@@ -93,14 +94,14 @@ def _content(connection: Any) -> str:
     return hashlib.sha256(json.dumps([said, environment], default=str).encode()).hexdigest()
 
 
-def _make(conn_id: str, connection: Any) -> Clients:
+def _make(conn_id: str, field: str, connection: Any) -> Clients:
     try:
         from airflow.providers.amazon.aws.hooks.base_aws import SessionFactory
         from airflow.providers.amazon.aws.utils.connection_wrapper import AwsConnectionWrapper
         from botocore.exceptions import BotoCoreError, ClientError
     except ImportError:
         raise PlatformError(
-            "aws_conn_id of the mlops connection needs Airflow's Amazon provider",
+            f"{field} of the mlops connection needs Airflow's Amazon provider",
             given=conn_id,
             remedy="pip install 'airflow-mlops[amazon]'",
         ) from None

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from airflow.sdk import BaseHook
 from airflow.sdk.configuration import conf
@@ -15,7 +15,7 @@ from airflow.sdk.exceptions import AirflowNotFoundException
 from airflow_mlops.core.errors import MlopsError, PlatformError
 from airflow_mlops.hooks.aws import AirflowAws
 from airflow_mlops.hooks.query import run_on_connection
-from airflow_mlops.platform import Platform
+from airflow_mlops.platform import AWS_FIELDS, Platform
 
 
 class MlopsHook(BaseHook):
@@ -47,13 +47,15 @@ class MlopsHook(BaseHook):
                 raise
             return replace(Platform.local(home()), query=run_on_connection)
         fields = self._fields(connection)
-        aws = AirflowAws(str(fields["aws_conn_id"])) if fields.get("aws_conn_id") else None
+        aws = _way(fields, "aws_conn_id")
+        own = {purpose: way for purpose, field in AWS_FIELDS.items() if (way := _way(fields, field))}
         return Platform.from_fields(
             fields,
             home=home(),
             token=connection.password or None,
-            s3=(lambda: aws.client("s3")) if aws else None,
-            aws=(lambda: aws) if aws else None,
+            s3=(lambda: aws().client("s3")) if aws else None,
+            aws=aws,
+            own_aws=own,
             query=run_on_connection,
         )
 
@@ -72,10 +74,11 @@ class MlopsHook(BaseHook):
     def test_connection(self) -> tuple[bool, str]:
         """Say what is reached on AWS, open the store and race a few writers on it: the button in the Airflow UI."""
         from airflow_mlops.core.store.probe import probe
+        from airflow_mlops.hooks.reached import reached
 
         try:
             platform = self.get_conn()
-            found = _found_on_aws(platform)
+            found = reached(platform)
             store = platform.store()
             probe(store)
         except MlopsError as error:
@@ -83,24 +86,12 @@ class MlopsHook(BaseHook):
         return True, "; ".join((*found, f"{store.uri} keeps its promises: one of many writers wins"))
 
 
-def _found_on_aws(platform: Platform) -> list[str]:
-    """What the AWS connection reaches, in words; nothing without one."""
-    from airflow_mlops.core.aws import finding
-    from airflow_mlops.core.aws.s3_options import S3Options
-    from airflow_mlops.core.aws.settings import SageMaker
-
-    if platform.aws is None:
-        return []
-    aws = platform.aws()
-    said, region = [finding.found_account(aws)], None
-    options = platform.s3_options or S3Options.of_environment()
-    for uri in dict.fromkeys((platform.data_uri, platform.store_uri)):  # the store's region is the last
-        if uri.startswith("s3://"):
-            words, region = finding.found_bucket(aws.client("s3"), uri, options.of(urlsplit(uri).netloc))
-            said.append(words)
-    if platform.on_sagemaker:
-        said.append(finding.found_sagemaker(aws, platform.sagemaker or SageMaker(), region))
-    return list(dict.fromkeys(said))
+def _way(fields: Mapping[str, Any], field: str) -> Callable[[], AirflowAws] | None:
+    """To the clients of the AWS connection that a field names; the connection is read when they are used."""
+    if not fields.get(field):
+        return None
+    aws = AirflowAws(str(fields[field]), field)
+    return lambda: aws
 
 
 def home() -> Path:

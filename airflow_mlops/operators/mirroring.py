@@ -30,7 +30,7 @@ def mirror(
 
     model = work.spec.name
     try:
-        aws, settings = platform.require_aws()
+        aws, settings = platform.require_aws("serving")
         own = settings.of_model(model)
         newest = Registry(work.store, model).newest()
         if not own.registry or newest is None:

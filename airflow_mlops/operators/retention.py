@@ -38,7 +38,7 @@ class PruneOperator(MlopsOperator):
             return
         from airflow_mlops.core.retention.sagemaker import clean
 
-        aws, settings = work.platform.require_aws()
+        aws, settings = work.platform.require_aws("serving")
         model = work.spec.name
         for name in clean(aws, settings.of_model(model), model, work.store):
             self.progress(f"deleted on SageMaker: {name}")

@@ -138,7 +138,7 @@ def batch_of(operator: BaseOperator, work: Work, context: Context) -> BatchTrans
     """The batch of a task. :raises PlatformError: if the platform is not on AWS."""
     from airflow_mlops.core.serving.sagemaker_transform import BatchTransform
 
-    aws, settings = work.platform.require_aws()
+    aws, settings = work.platform.require_aws("serving")
     task = job_task(operator, work, context)
     return BatchTransform(
         aws=aws,

@@ -226,7 +226,8 @@ class _Batches(SharedStreamProducer):
         from airflow_mlops.core.data.glob import check_path, fixed_prefix
         from airflow_mlops.triggers.queue import reader
 
-        aws: Any = place.platform.aws() if place.platform.aws else EnvironmentAws()
+        way = place.platform.aws_for("data")
+        aws: Any = way() if way else EnvironmentAws()
         below = "".join(f"{part}/" for part in fixed_prefix(check_path(self._trigger.source)))
         path = root.path.strip("/")
         self._subscription = reader(self._conn_id, options.queue, aws).subscribe(

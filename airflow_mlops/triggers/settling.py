@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 from airflow.triggers.base import BaseTrigger
 
@@ -14,6 +14,7 @@ from airflow_mlops.core.errors import MlopsError
 if TYPE_CHECKING:
     from airflow_mlops.core.aws.session import AsyncAws
     from airflow_mlops.core.aws.settings import SageMaker
+    from airflow_mlops.platform import Purpose
 
 T = TypeVar("T")
 
@@ -23,6 +24,9 @@ class SettlingTrigger(BaseTrigger):
 
     :param mlops_conn_id: connection that says where everything runs.
     """
+
+    #: Whose AWS connection asks.
+    purpose: ClassVar[Purpose] = "serving"
 
     def __init__(self, *, mlops_conn_id: str) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -54,4 +58,4 @@ class SettlingTrigger(BaseTrigger):
     def _reach(self) -> tuple[AsyncAws, SageMaker]:
         from airflow_mlops.hooks.mlops import MlopsHook
 
-        return MlopsHook(self.mlops_conn_id).get_conn().require_aws()  # type: ignore[return-value]
+        return MlopsHook(self.mlops_conn_id).get_conn().require_aws(self.purpose)  # type: ignore[return-value]

@@ -25,6 +25,8 @@ class TrainingTrigger(SettlingTrigger):
     :param deadline: when the task's time is over, in seconds since 1970.
     """
 
+    purpose = "training"
+
     def __init__(
         self,
         *,

@@ -16,6 +16,8 @@ from airflow_mlops.core.errors import EndpointError, PlatformError
 from airflow_mlops.core.store.s3 import S3Store
 from airflow_mlops.hooks.mlops import MlopsHook, home
 from airflow_mlops.platform import Platform
+from airflow_mlops.triggers.endpoint import EndpointTrigger
+from airflow_mlops.triggers.training import TrainingTrigger
 from tests.core.aws.world import simulated
 from tests.servers import S3Server, ServerMissingError, ministack
 from tests.servers.process import refusing_port
@@ -158,6 +160,94 @@ def test_s3_is_reached_through_the_aws_connection(
     assert client.meta.region_name == "eu-central-1"
     assert client._request_signer._credentials.access_key == "an-access-key"
     assert "a-secret-key" not in caplog.text
+
+
+KEYS = {
+    "aws_store": "store-key",
+    "aws_reader": "data-key",
+    "aws_trainer": "job-key",
+    "aws_deployer": "deploy-key",
+}
+SEPARATE = {
+    "store": "s3://models/m",
+    "data": "s3://lake",
+    "endpoint": "sagemaker",
+    "trainer": "sagemaker",
+    "aws_conn_id": "aws_store",
+    "data_aws_conn_id": "aws_reader",
+    "training_aws_conn_id": "aws_trainer",
+    "serving_aws_conn_id": "aws_deployer",
+}
+
+
+def key_of(client: Any) -> str:
+    return str(client._request_signer._credentials.access_key)
+
+
+def test_each_call_is_signed_by_the_connection_of_its_purpose(connect: Connect) -> None:
+    for name, key in KEYS.items():
+        connect(name, conn_type="aws", login=key, password="s", extra={"region_name": "eu-central-1"})
+    connect(extra=SEPARATE)
+    platform = MlopsHook().get_conn()
+    root, training, endpoint = platform.data(), platform.training("orders"), platform.endpoint("orders")
+    assert training is not None
+    signed = {
+        "store": key_of(platform.store()._client),  # type: ignore[attr-defined]
+        "data": key_of(root._client),  # type: ignore[attr-defined]
+        "training": key_of(training._aws.client("sagemaker")),
+        "serving": key_of(endpoint._aws.client("sagemaker")),  # type: ignore[attr-defined]
+        "watching": key_of(
+            TrainingTrigger(mlops_conn_id="mlops_default", job="j")._reach()[0].client("logs")
+        ),
+        "settling": key_of(
+            EndpointTrigger(mlops_conn_id="mlops_default", model="m")._reach()[0].client("s3")
+        ),
+    }
+    assert signed == {
+        "store": "store-key",
+        "data": "data-key",
+        "training": "job-key",
+        "serving": "deploy-key",
+        "watching": "job-key",
+        "settling": "deploy-key",
+    }
+
+
+def test_a_connection_that_is_not_needed_may_be_missing_and_the_one_that_is_is_named(
+    connect: Connect,
+) -> None:
+    for name in ("aws_store", "aws_trainer"):
+        connect(name, conn_type="aws", login="k", password="s", extra={"region_name": "eu-central-1"})
+    connect(extra=SEPARATE)
+    platform = MlopsHook().get_conn()
+    training = platform.training("orders")
+    assert training is not None
+    assert training._aws.region == "eu-central-1"
+    with pytest.raises(PlatformError, match=r"no connection aws_reader; .*field data_aws_conn_id"):
+        platform.data()
+    with pytest.raises(PlatformError, match=r"no connection aws_deployer; .*field serving_aws_conn_id"):
+        platform.require_aws("serving")[0].client("sagemaker")
+
+
+@pytest.mark.s3
+def test_the_button_says_what_each_connection_reaches(connect: Connect) -> None:
+    with simulated() as world:
+        place = {name: {"endpoint_url": world.aws.endpoint_url(name)} for name in ("s3", "sagemaker", "sts")}
+        extra = {"region_name": world.aws.region, "service_config": place}
+        for name, key in KEYS.items():
+            connect(name, conn_type="aws", login=key, password="s", extra=extra)
+        connect(extra={**SEPARATE, "store": f"s3://{world.bucket}/m", "data": f"s3://{world.bucket}/data"})
+        good, message = MlopsHook().test_connection()
+        connect("aws_deployer", conn_type="http", host="example.com")
+        bad, why = MlopsHook().test_connection()
+    assert good, message
+    assert message.startswith("account ")
+    told = {part.partition(": ")[0]: part for part in message.split("; ") if "_aws_conn_id: " in part}
+    assert set(told) == {"data_aws_conn_id", "training_aws_conn_id", "serving_aws_conn_id"}
+    assert message.count("SageMaker answers") == 2
+    assert message.count(f"bucket {world.bucket}") == 2
+    assert not bad
+    assert "correct field serving_aws_conn_id" in why
 
 
 @pytest.mark.s3

@@ -115,7 +115,7 @@ def test_pruning_deletes_there_what_no_kept_version_needs(
         lock = put_bytes(work.store, b"numpy==2.2.6\nxgboost==3.0.5\n")
         made = trained(work.store, f"model {number}", environment=lock)
         register(work.store, run=f"r{number}", trained=made, spec=kept)
-    aws, settings = work.platform.require_aws()
+    aws, settings = work.platform.require_aws("serving")
     _, new = (ensure_model(aws, settings, work.store, MODEL, number) for number in (1, 2))
     running.sagemaker.advance(timedelta(hours=2))
     PruneOperator(task_id="prune", spec=kept).work(replace(work, spec=kept), {})

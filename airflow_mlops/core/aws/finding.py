@@ -55,19 +55,24 @@ def found_bucket(client: Any, uri: str, requests: S3Requests) -> tuple[str, str 
     return f"bucket {bucket}" + (f" in {region}" if region else ""), region
 
 
-def found_sagemaker(aws: Aws, settings: SageMaker, bucket_region: str | None) -> str:
+def found_sagemaker(aws: Aws, settings: SageMaker, bucket_region: str | None, *, jobs: bool = False) -> str:
     """That SageMaker answers us, in words.
 
+    :param jobs: ask of a training job instead of an endpoint: who trains need not see endpoints.
     :raises PlatformError: if it does not let us, or the store is in another region: it reads no model from there.
     """
     from botocore.exceptions import BotoCoreError, ClientError
 
     name = endpoint_name(settings.prefix, "no-such-model")
+    client = aws.client("sagemaker")
     try:
-        aws.client("sagemaker").describe_endpoint(EndpointName=name)
+        if jobs:
+            client.describe_training_job(TrainingJobName=name)
+        else:
+            client.describe_endpoint(EndpointName=name)
     except (BotoCoreError, ClientError) as error:
         if not is_missing(error):
-            raise explain(error, f"describe endpoint {name}") from None
+            raise explain(error, f"describe {'training job' if jobs else 'endpoint'} {name}") from None
     if bucket_region and aws.endpoint_url("s3") is None and bucket_region != aws.region:
         raise PlatformError(
             "the store is in another region than SageMaker, which reads models from its own alone",

@@ -93,7 +93,7 @@ class Release:
         )
         self.store: Store = self.platform.store()
         self.log = DeploymentLog(self.store, MODEL)
-        self.settings = self.platform.require_aws()[1].of_model(MODEL)
+        self.settings = self.platform.require_aws("serving")[1].of_model(MODEL)
 
     def spec(self, **sections: Any) -> ModelSpec:
         return orders.spec_of(**sections)
