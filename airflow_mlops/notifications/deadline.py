@@ -40,7 +40,8 @@ logger = logging.getLogger(__name__)
 def release_deadline(spec: ModelSpec, slack: timedelta = SLACK) -> timedelta:
     """How long a release may take from the time it was queued.
 
-    The longest duration of each stage, and how long an undecided one may be held where the spec asks for that.
+    The longest duration of each stage, how long an undecided one may be held and how long people have to approve,
+    where the spec asks for that.
 
     :param slack: for everything before and between the stages.
     """
@@ -49,6 +50,8 @@ def release_deadline(spec: ModelSpec, slack: timedelta = SLACK) -> timedelta:
     longest += [rollout.canary.max_duration] * len(rollout.canary.steps) if rollout.canary else []
     if rollout.inconclusive == "hold":
         longest.append(rollout.max_hold)
+    if spec.approval is not None:
+        longest.append(spec.approval.longest)
     return sum(longest, slack)
 
 

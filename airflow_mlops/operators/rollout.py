@@ -97,7 +97,8 @@ class BeginReleaseOperator(TrafficOperator):
     """Check what the release will rely on (store, gates, endpoint) and pin the spec for the whole run.
 
     Returns the effective spec, which the later tasks take as theirs: a DAG file that changes during the run changes
-    nothing in it. The stages of the rollout and the steps of the data can't be overridden: the DAG has a task for each.
+    nothing in it. The stages of the rollout and the steps of the data can't be overridden, since the DAG has a task for
+    each; nor can who has to approve.
 
     :param overrides: fields of the spec to replace in this run. (templated)
     """
@@ -114,6 +115,7 @@ class BeginReleaseOperator(TrafficOperator):
         spec = work.spec.with_overrides(self.overrides or {})
         _require_same_tasks("the stages of a rollout", _stages(work.spec), _stages(spec))
         _require_same_tasks("which steps the data take", work.spec.data_steps, spec.data_steps)
+        _require_same_approval(work.spec, spec)
         return replace(work, spec=spec)
 
     def work(self, work: Work, context: Context) -> dict[str, Any]:
@@ -345,6 +347,12 @@ def _require_same_tasks(what: str, expected: Sequence[str], given: Sequence[str]
             expected=", ".join(expected) or "none",
             remedy="change the spec itself",
         )
+
+
+def _require_same_approval(expected: ModelSpec, given: ModelSpec) -> None:
+    """Refuse to let a run ask other people, or none. :raises SpecError: if the section is another one."""
+    if given.approval != expected.approval:
+        raise SpecError("overrides can't change approval", remedy="change the spec itself")
 
 
 def _stages(spec: ModelSpec) -> list[str]:

@@ -1,4 +1,4 @@
-"""The release DAG: snapshot, validate, train, evaluate, register, replay, shadow, canary, promote."""
+"""The release DAG: snapshot, validate, train, evaluate, register, approve, replay, shadow, canary, promote."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from airflow_mlops.operators.rollout import (
 )
 from airflow_mlops.sensors.rollout import RolloutSensor
 from airflow_mlops.spec import ModelSpec
+from airflow_mlops.templates.approval import approve
 from airflow_mlops.templates.data import check_data, prepare_data, tested_data
 from airflow_mlops.templates.ownership import owned_settings
 from airflow_mlops.templates.params import add_params
@@ -75,7 +76,8 @@ def release(
         )
         common: dict[str, Any] = {"spec": begin.output, "mlops_conn_id": mlops_conn_id}
         version = _build(spec, dag, common)
-        verdicts = _roll_out(spec, common, version, poll_interval)
+        approved = approve(spec, version, common, notifiers)
+        verdicts = _roll_out(spec, common, version, poll_interval, after=[version, *approved][-1])
         promote = PromoteOperator(
             task_id="promote",
             version=version.output,
@@ -145,12 +147,16 @@ def _build(spec: ModelSpec, dag: DAG, common: dict[str, Any]) -> RegisterOperato
 
 
 def _roll_out(
-    spec: ModelSpec, common: dict[str, Any], version: BaseOperator, poll_interval: float | None
+    spec: ModelSpec,
+    common: dict[str, Any],
+    version: RegisterOperator,
+    poll_interval: float | None,
+    after: BaseOperator,
 ) -> Sequence[BaseOperator]:
     """Replay, then shadow, then each step of the canary; return the tasks that give a verdict, in order."""
     verdicts: list[BaseOperator] = []
     waiting = {**common, "poll_interval": poll_interval}
-    last = version
+    last = after
     with TaskGroup("rollout", tooltip="Replay, shadow and canary: the challenger has to prove itself"):
         for stage, weight in spec.rollout.stages:
             if stage == "replay":
@@ -212,7 +218,9 @@ def _steps(spec: ModelSpec) -> str:
     steps += ["tests it"]
     steps += ["looks for leakage"] if spec.features.leakage else []
     steps += ["looks for label errors"] if spec.labels else []
-    return ", ".join([*steps, "trains", "evaluates", "registers a version"])
+    steps += ["trains", "evaluates", "registers a version"]
+    steps += ["asks people to approve it"] if spec.approval else []
+    return ", ".join(steps)
 
 
 def _doc(spec: ModelSpec) -> str:

@@ -287,6 +287,10 @@ class DeploymentLog:
         """The champions before the present one, the newest first; what was undone or skipped is left out."""
         return tuple(reversed(_standing(entry for _, entry in self.log.entries())[:-1]))
 
+    def was_champion(self, version: int) -> bool:
+        """Whether ``version`` has answered live requests as the champion, at any time."""
+        return any(entry.champion == version for _, entry in self.log.entries())
+
     def stood_in_for(self) -> int | None:
         """The last version that was champion, also while the fallback rule answers; None without any."""
         champions = _standing(entry for _, entry in self.log.entries())

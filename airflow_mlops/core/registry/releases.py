@@ -49,8 +49,9 @@ def note_release(store: Store, model: str, event: ReleaseEvent) -> None:
 
 
 def longest_release(spec: ModelSpec) -> timedelta:
-    """How long a release may take that is not dead: a day for its work, all stages to their end, and one hold."""
+    """How long a release may take that is not dead: a day for its work, people, all stages to their end, one hold."""
     rollout = spec.rollout
     shadow = rollout.shadow.max_duration if rollout.shadow else timedelta(0)
     canary = rollout.canary.max_duration * len(rollout.canary.steps) if rollout.canary else timedelta(0)
-    return _WORK + shadow + canary + rollout.max_hold
+    people = spec.approval.longest if spec.approval else timedelta(0)
+    return _WORK + people + shadow + canary + rollout.max_hold

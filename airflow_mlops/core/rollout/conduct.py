@@ -16,6 +16,7 @@ from airflow_mlops.core.errors import (
 from airflow_mlops.core.evaluation import gating
 from airflow_mlops.core.progress import Progress, ignore
 from airflow_mlops.core.record import utc_now
+from airflow_mlops.core.registry.approval.required import require_approval
 from airflow_mlops.core.registry.deployments import Deployment, DeploymentLog, Desired
 from airflow_mlops.core.registry.versions import Registry
 from airflow_mlops.core.rollout.following import Following
@@ -107,12 +108,14 @@ class Conductor:
 
         :returns: what serves then; None when there is nothing to prove: no champion to compare with, or this run
             has made ``version`` the champion already.
+        :raises NotApproved: if the spec of the version wants people to approve it, and they have not.
         :raises DeploymentConflict: if another release holds the place, if this one's challenger was taken out, or
             while the fallback rule stands in for a champion.
         :raises DeploymentFailed: if the endpoint does not follow; the challenger is taken out again.
         """
         if self._champion_to_beat(version) is None:
             return None
+        require_approval(self.store, self.spec.name, version, self.run)
         lease = self._lease(weight)
         share = f"{weight:.0%} of the traffic" if weight else "a copy of the traffic"
         self.log.challenge(
@@ -216,6 +219,7 @@ class Conductor:
         While the fallback rule answers because no version was healthy, there is no champion to beat: ``version`` has
         to answer captured requests instead.
 
+        :raises NotApproved: if the spec of the version wants people to approve it, and they have not.
         :raises GateFailed: if a stage's verdict is missing, is another one, or is about another version, run or
             share of the traffic: no evidence, no promotion; or if it fails on captured requests where they decide.
         :raises DeploymentConflict: if the challenger was taken out meanwhile.
@@ -225,6 +229,7 @@ class Conductor:
         champion = newest.champion if newest else None
         if champion == version and self.has_promoted(version):
             return self._prove_promotion(version)
+        require_approval(self.store, self.spec.name, version, self.run)
         if champion is not None:
             require_proof(self.spec, self.log.log.entries(), version, self.run, verdicts)
         why = "first version of this model" if champion is None else "; ".join(v.reason for v in verdicts)
@@ -286,7 +291,10 @@ class Conductor:
     def rollback(self, *, to: int | None, fallback: bool, why: str) -> Desired:
         """Back to version ``to``, to the champion before, or to the fallback rule; ends any rollout.
 
+        A way back needs nobody's approval; but a version that never was the champion is no way back.
+
         :raises RegistryError: if there is nothing to go back to.
+        :raises NotApproved: if ``to`` never was the champion, and people have not approved it though its spec wants it.
         """
         if fallback:
             if self.spec.serving.fallback is None:
@@ -295,6 +303,8 @@ class Conductor:
                 )
             self.log.fallback(who=self.who, why=why, run=self.run)
         else:
+            if to is not None and not self.log.was_champion(to):
+                require_approval(self.store, self.spec.name, to, self.run)
             self.log.rollback(to=to, who=self.who, why=why, run=self.run)
         return self.reconcile()
 
