@@ -1,7 +1,7 @@
 """The code of a training as one archive, stored with the model: what can train it again when ours has moved on.
 
-The archive holds the rooms that a training imports, as they are; the order of the layers in ``pyproject.toml`` keeps them
-from importing others. It is not compressed, so that the same files give the same bytes with every build of zlib.
+The archive holds the rooms that a training imports, as they are; the order of the layers in ``pyproject.toml`` keeps
+them from importing others. It is not compressed, so that the same files give the same bytes with every build of zlib.
 """
 
 from __future__ import annotations

@@ -21,8 +21,8 @@ from airflow_mlops.core.training.artifact import FeatureCode, TrainedModel
 class RebuildRequest(Record):
     """One training to repeat.
 
-    :param store: folder of a store with the dataset version, its bytes and the feature code, and nothing else; the model
-        is written there.
+    :param store: folder of a store with the dataset version, its bytes and the feature code, and nothing else; the
+        model is written there.
     :param spec: the mapping of the model's spec, as it was registered.
     :param code: the feature code, None where the raw columns are the features.
     :param answer: file to write.
