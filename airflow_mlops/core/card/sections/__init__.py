@@ -1,0 +1,1 @@
+"""The sections of a model card, each a pure function of the dossier."""
