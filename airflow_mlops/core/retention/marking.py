@@ -12,9 +12,10 @@ from airflow_mlops.core.store.blobs import blob_key
 
 _HASH = re.compile(rb"(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])")
 #: Live traffic, predictions and archives name no blob, and there may be much of them; the log of retention names what
-#: goes.
+#: goes, and the audit log holds hashes of records.
 _WITHOUT_BLOBS = (
     "answers/",
+    "audit/",
     "blobs/",
     "captures/",
     "ground_truth/",

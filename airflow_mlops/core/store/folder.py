@@ -74,6 +74,15 @@ class FolderStore:
             self._path(folder)
         return self._walk(folder + "/" if folder else "", prefix, start_after)
 
+    def folders(self, prefix: str) -> Iterator[str]:
+        """See :meth:`Folders.folders`."""
+        with self._explained("list", prefix or "the store"):
+            try:
+                found = [key for key, _ in self._scan(check_prefix(prefix), prefix, "") if key.endswith("/")]
+            except _NO_SUCH_FILE:
+                return
+        yield from sorted(key[len(prefix) : -1] for key in found)
+
     def upload(self, path: Path, key: str, sha256: str) -> None:
         """See :meth:`Store.upload`."""
         with self._creating(key) as stream:

@@ -15,6 +15,7 @@ from typing import Generic, TypeVar
 from airflow_mlops.core.errors import IntegrityError, KeyExists, KeyMissing, LogConflict
 from airflow_mlops.core.record import Record
 from airflow_mlops.core.store.base import Store
+from airflow_mlops.core.store.chain import audited_create
 from airflow_mlops.core.store.results import parse
 
 E = TypeVar("E", bound=Record)
@@ -90,7 +91,7 @@ class Log(Generic[E]):
         if after and not self._store.exists(self.key(after)):
             raise self._conflict(after)
         try:
-            self._store.create(self.key(number), entry.to_bytes())
+            audited_create(self._store, self.key(number), entry.to_bytes())
         except KeyExists:
             raise self._conflict(after) from None
         return number

@@ -8,6 +8,7 @@ from airflow_mlops.core.errors import KeyExists, KeyMissing, StoreError
 from airflow_mlops.core.record import R, Record
 from airflow_mlops.core.store.base import Store
 from airflow_mlops.core.store.blobs import get_bytes, put_bytes
+from airflow_mlops.core.store.chain import audited_create
 
 
 def keep(store: Store, record: Record) -> str:
@@ -31,7 +32,7 @@ def keep_first(store: Store, key: str, record: R) -> R:
     :raises StoreError: if that is another kind of record.
     """
     try:
-        store.create(key, record.to_bytes())
+        audited_create(store, key, record.to_bytes())
         return record
     except KeyExists:
         return parse(store.read(key), type(record), key)
