@@ -33,6 +33,7 @@ from airflow_mlops.operators.labels import ApplyReviewOperator, AuditLabelsOpera
 from airflow_mlops.operators.model import EvaluateOperator, RegisterOperator, TrainOperator
 from airflow_mlops.operators.monitoring import DriftOperator, PerformanceOperator, TakeInOperator
 from airflow_mlops.operators.privacy import ProtectOperator
+from airflow_mlops.operators.reproduction import ReproduceOperator
 from airflow_mlops.operators.retention import PruneOperator
 from airflow_mlops.operators.retraining import DecideOperator, RequestRetrainingOperator
 from airflow_mlops.operators.rollout import (
@@ -82,6 +83,7 @@ ARGUMENTS: dict[type[MlopsOperator], dict[str, Any]] = {
     AuditLabelsOperator: {"dataset": {}},
     SkewOperator: {},
     PruneOperator: {},
+    ReproduceOperator: {"version": 1},
     BatchTransformOperator: {"dataset": {}, "version": 1},
 }
 TEMPLATED = {
@@ -111,6 +113,7 @@ TEMPLATED = {
     RollbackAlertOperator: {"rollback", "reason"},
     SnapshotScoringOperator: {"since", "until"},
     ScoreOperator: {"dataset", "version"},
+    ReproduceOperator: {"version", "place", "tolerance"},
     BatchTransformOperator: {"dataset", "version"},
 }
 

@@ -1,4 +1,4 @@
-"""The training, again: the stored program in processes of its own, apart from our code and the variables of this one."""
+"""The training, again: the stored program in processes of its own, apart from our code and from our variables."""
 
 from __future__ import annotations
 
