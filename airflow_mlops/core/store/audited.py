@@ -20,6 +20,7 @@ Kind = Literal["data", "model", "traffic", "policy", "decision", "access"]
 
 #: ``models/<model>/<part>/...``
 OF_MODEL: Final[dict[str, Kind]] = {
+    "approval_steps": "decision",
     "approvals": "decision",
     "deployments": "traffic",
     "erasures": "data",
