@@ -10,7 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+#: Who runs Airflow, and as what jobs and endpoints run.
 Role = Literal["airflow", "training", "serving"]
+#: Who runs Airflow, in parts: one for each AWS connection that the ``mlops`` connection can name.
+Part = Literal["store", "data-reader", "trainer", "deployer"]
 Condition = Mapping[str, Mapping[str, Any]]
 
 #: Who may not list a bucket hears 403 of a key that is not there, and not 404:
@@ -50,24 +53,54 @@ def _own(*kinds: str) -> tuple[str, ...]:
     return tuple(f"arn:aws:sagemaker:<region>:<account>:{kind}/<prefix>-*" for kind in kinds)
 
 
-AIRFLOW = (
+def _pass(kind: Literal["Training", "Serving"]) -> Grant:
+    """Handing an execution role to SageMaker."""
+    return Grant(
+        f"Pass{kind}Role",
+        ("iam:PassRole",),
+        (f"arn:aws:iam::<account>:role/<{kind.lower()}-role>",),
+        {"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}},
+    )
+
+
+#: Of who runs Airflow, by what is done; a connection for each can have its own role.
+STORE = (
     Grant(
         "Store", ("s3:AbortMultipartUpload", "s3:DeleteObject", "s3:GetObject", "s3:PutObject"), (_OBJECTS,)
     ),
     Grant("StoreList", ("s3:ListBucket",), (_STORE,)),
+)
+DATA_READER = (
     Grant("Source", ("s3:GetObject", "s3:GetObjectVersion"), (_SOURCES,)),
     Grant("SourceList", ("s3:GetBucketVersioning", "s3:ListBucket", "s3:ListBucketVersions"), (_SOURCE,)),
+)
+TRAINER = (
     Grant(
-        "Jobs",
+        "TrainingJobs",
         (
+            "sagemaker:AddTags",
             "sagemaker:CreateTrainingJob",
             "sagemaker:DescribeTrainingJob",
             "sagemaker:StopTrainingJob",
+        ),
+        _own("training-job"),
+    ),
+    _pass("Training"),
+    Grant(
+        "Logs",
+        ("logs:DescribeLogStreams", "logs:GetLogEvents"),
+        (f"{_LOGS}/TrainingJobs:*",),
+    ),
+)
+DEPLOYER = (
+    Grant(
+        "TransformJobs",
+        (
             "sagemaker:CreateTransformJob",
             "sagemaker:DescribeTransformJob",
             "sagemaker:StopTransformJob",
         ),
-        _own("training-job", "transform-job", "model"),
+        _own("transform-job", "model"),
     ),
     Grant(
         "Endpoints",
@@ -101,19 +134,11 @@ AIRFLOW = (
     ),
     Grant("Tags", ("sagemaker:AddTags",), ("arn:aws:sagemaker:<region>:<account>:*/<prefix>-*",)),
     Grant("Lists", ("sagemaker:ListEndpointConfigs", "sagemaker:ListModels"), ("*",)),
-    Grant(
-        "PassRoles",
-        ("iam:PassRole",),
-        ("arn:aws:iam::<account>:role/<training-role>", "arn:aws:iam::<account>:role/<serving-role>"),
-        {"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}},
-    ),
-    Grant(
-        "Logs",
-        ("logs:DescribeLogStreams", "logs:GetLogEvents"),
-        (f"{_LOGS}/TrainingJobs:*",),
-    ),
+    _pass("Serving"),
     Grant("Metrics", ("cloudwatch:GetMetricData",), ("*",)),
 )
+#: All of it, where one connection does everything.
+AIRFLOW = (*STORE, *DATA_READER, *TRAINER, *DEPLOYER)
 
 #: What the containers of a role and SageMaker around them need, whatever runs in them:
 #: https://docs.aws.amazon.com/sagemaker/latest/dg/sagemaker-roles.html
@@ -160,6 +185,12 @@ SERVING = (
 )
 
 GRANTS: dict[Role, tuple[Grant, ...]] = {"airflow": AIRFLOW, "training": TRAINING, "serving": SERVING}
+PARTS: dict[Part, tuple[Grant, ...]] = {
+    "store": STORE,
+    "data-reader": DATA_READER,
+    "trainer": TRAINER,
+    "deployer": DEPLOYER,
+}
 
 #: Only where the connection asks for it: https://docs.aws.amazon.com/autoscaling/application/userguide/
 SCALING = (

@@ -18,9 +18,11 @@ from airflow_mlops.core.aws.permissions import (
     GUARDRAIL,
     KEY,
     NETWORK,
+    PARTS,
     QUEUE,
     SCALING,
     Grant,
+    Part,
     Role,
 )
 
@@ -104,22 +106,29 @@ def trust(principal: str) -> dict[str, Any]:
 
 
 def grants_of(
-    role: Role, *, scaling: bool = True, guardrail: bool = True, key: bool = False, network: bool = False
+    role: Role | Part,
+    *,
+    scaling: bool = True,
+    guardrail: bool = True,
+    key: bool = False,
+    network: bool = False,
 ) -> tuple[Grant, ...]:
-    """All grants of a role.
+    """All grants of a role, or of a part of the one that runs Airflow.
 
     :param scaling, guardrail, key, network: whether the connection asks for it.
     """
-    ours = (*(SCALING if scaling else ()), *(GUARDRAIL if guardrail else ())) if role == "airflow" else ()
-    private = NETWORK if network and role != "airflow" else ()
-    return (*GRANTS[role], *ours, *private, *(KEY if key else ()))
+    deploys, executes = role in ("airflow", "deployer"), role in ("training", "serving")
+    ours = (*(SCALING if scaling else ()), *(GUARDRAIL if guardrail else ())) if deploys else ()
+    private = NETWORK if network and executes else ()
+    known: dict[Role | Part, tuple[Grant, ...]] = {**GRANTS, **PARTS}
+    return (*known[role], *ours, *private, *(KEY if key else ()))
 
 
 def write_documents(folder: Path) -> list[Path]:
-    """Write the policy of each role, and of a queue, with placeholders; return the files."""
+    """Write the policy of each role and part, and of a queue, with placeholders; return the files."""
     folder.mkdir(parents=True, exist_ok=True)
     files = []
-    policies: dict[str, tuple[Grant, ...]] = {role: grants_of(role) for role in GRANTS}
+    policies: dict[str, tuple[Grant, ...]] = {role: grants_of(role) for role in (*GRANTS, *PARTS)}
     for name, grants in {**policies, "queue": QUEUE}.items():
         path = folder / f"{name}.json"
         path.write_text(json.dumps(document(grants), indent=2) + "\n")

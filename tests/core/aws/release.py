@@ -1,6 +1,6 @@
 """All that a release does on AWS, from a snapshot to a teardown, with a recorder of calls beside it.
 
-Airflow and the execution role have other access keys, so every call names who made it.
+Each connection of Airflow and the execution role have other access keys, so every call names who made it.
 """
 
 from __future__ import annotations
@@ -14,8 +14,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from airflow_mlops.core.aws.finding import found_account, found_bucket, found_sagemaker
-from airflow_mlops.core.aws.s3_options import S3Options, S3Requests
+from airflow_mlops.core.aws.permissions import Part
 from airflow_mlops.core.data.snapshot import snapshot
 from airflow_mlops.core.data.version import DatasetRef, DatasetVersion
 from airflow_mlops.core.errors import DeploymentPending, DeploymentRolledBack, IntegrityError
@@ -35,6 +34,7 @@ from airflow_mlops.core.store.blobs import blob_key, put_bytes
 from airflow_mlops.core.training.artifact import TrainedModel
 from airflow_mlops.core.training.run import train
 from airflow_mlops.core.training.sagemaker.starting import Task
+from airflow_mlops.hooks.reached import reached
 from airflow_mlops.platform import Platform
 from airflow_mlops.spec import ModelSpec
 from airflow_mlops.testing import calls
@@ -44,8 +44,14 @@ from tests.core.aws.world import TestAws
 from tests.core.training import world as orders
 from tests.servers import S3Server, ministack
 
-#: Access keys of who runs Airflow, and of jobs and containers.
-AIRFLOW, ROLE = "AKIAAIRFLOW", "AKIAROLE"
+#: Access keys of the connections of who runs Airflow, by what their role may do, and of jobs and containers.
+KEYS: dict[Part, str] = {
+    "store": "AKIASTORE",
+    "data-reader": "AKIAREADER",
+    "trainer": "AKIATRAINER",
+    "deployer": "AKIADEPLOYER",
+}
+ROLE = "AKIAROLE"
 BUCKET, SOURCE, PATH, PREFIX, MODEL = "acme-mlops", "acme-data", "store", "acme", "orders"
 ACCOUNT = "123456789012"
 GUARDED = {"strategy": "guardrail", "guardrail": {"bake": "1m"}, "scaling": {"most": 3}}
@@ -90,7 +96,13 @@ class Release:
             home=Path("/nowhere"),
             s3=lambda: self.aws.client("s3"),
             aws=lambda: self.aws,
+            own_aws={
+                "data": lambda: by_key(self.aws, "data-reader"),
+                "training": lambda: by_key(self.aws, "trainer"),
+                "serving": lambda: self.deployer,
+            },
         )
+        self.deployer = by_key(self.aws, "deployer")
         self.store: Store = self.platform.store()
         self.log = DeploymentLog(self.store, MODEL)
         self.settings = self.platform.require_aws("serving")[1].of_model(MODEL)
@@ -123,7 +135,7 @@ class Release:
         return number
 
     def mirror(self, version: int) -> None:
-        mirror_version(self.aws, self.settings, self.store, MODEL, version)
+        mirror_version(self.deployer, self.settings, self.store, MODEL, version)
 
     def reconcile(self) -> None:
         """Bring the endpoint to the newest decision; simulated minutes go by while it changes."""
@@ -147,9 +159,9 @@ class Release:
     def predict(self, version: int, dataset: DatasetVersion) -> None:
         """A whole dataset version; another job is stopped."""
         record = Registry(self.store, MODEL).get(version)
-        batch = BatchTransform(self.aws, self.settings, self.store, MODEL, "release/score")
+        batch = BatchTransform(self.deployer, self.settings, self.store, MODEL, "release/score")
         staged = stage(self.store, batch.prefix, version, record, dataset)
-        name = ensure_model(self.aws, self.settings, self.store, MODEL, version)
+        name = ensure_model(self.deployer, self.settings, self.store, MODEL, version)
         state, until = batch.start(name), time.monotonic() + _LONGEST
         while (state := batch.describe(state.job)).changing:
             assert time.monotonic() < until
@@ -159,16 +171,17 @@ class Release:
         batch.stop(state.job)
 
     def teardown(self) -> None:
-        Cleaner(self.aws, self.settings, MODEL).teardown()
+        Cleaner(self.deployer, self.settings, MODEL).teardown()
 
 
 def release(sagemaker: SageMakerSimulator, aws: TestAws, folder: Path) -> None:
     """The story: two versions, shadow, canary, rollback, promotion, batch predictions, cleaning up."""
     one = Release(sagemaker, aws, folder, {})
-    found_account(aws)
-    found_bucket(aws.client("s3"), one.store.uri, S3Requests(S3Options(), BUCKET))
-    found_sagemaker(aws, one.settings, None)
+    reached(one.platform)
     _write_source(aws, folder)
+    one.platform.data().read_bytes(
+        "orders/all.parquet"
+    )  # as the log of a Delta table, or a manifest of new files
     dataset = snapshot(one.store, one.platform.data(), one.spec())
     first = one.register(one.trained(dataset), one.spec(), dataset)
     one.promote(first, "r1")
@@ -189,7 +202,7 @@ def release(sagemaker: SageMakerSimulator, aws: TestAws, folder: Path) -> None:
     one.reconcile()
     one.mirror(first)
     one.predict(first, dataset)
-    clean(aws, one.settings, MODEL, one.store)
+    clean(one.deployer, one.settings, MODEL, one.store)
     one.teardown()
     _guardrail(Release(sagemaker, aws, folder, GUARDED))
     _store(one.store, folder)
@@ -224,6 +237,11 @@ def _store(store: Store, folder: Path) -> None:
     store.remove(blob_key(put_bytes(store, b"old")))  # type: ignore[attr-defined]
 
 
+def by_key(aws: TestAws, part: Part) -> TestAws:
+    """The same place by the connection of another role."""
+    return TestAws(aws._url, replace(aws._s3, access_key=KEYS[part]), aws.region)
+
+
 def _as_owner(aws: TestAws) -> Any:
     """An S3 client of who owns the source: neither Airflow nor the role."""
     return replace(aws._s3, access_key="AKIAOWNER").client()
@@ -235,7 +253,7 @@ def recording(path: Path, folder: Path) -> Iterator[tuple[SageMakerSimulator, Te
     with ministack() as s3, SageMakerSimulator(s3.endpoint, access_key=ROLE, secret_key="x") as sagemaker:
         simulator = sagemaker.simulator
         simulator.role = {**simulator.role, **calls.environment(path, folder / "site")}
-        aws = TestAws(sagemaker.url, replace(s3, access_key=AIRFLOW), sagemaker.region)
+        aws = TestAws(sagemaker.url, replace(s3, access_key=KEYS["store"]), sagemaker.region)
         _make_buckets(s3, sagemaker.region)
         with calls.recorded(path):
             yield sagemaker, aws

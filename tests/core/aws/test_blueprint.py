@@ -45,10 +45,9 @@ def test_policies_name_what_is_ours() -> None:
     assert mine["Store"]["Resource"] == ["arn:aws:s3:::acme-mlops/store/*"]
     assert mine["StoreList"]["Resource"] == ["arn:aws:s3:::acme-mlops"]
     assert mine["Source"]["Resource"] == ["arn:aws:s3:::acme-data/flights/*"]
-    assert mine["PassRoles"]["Resource"] == [
-        f"arn:aws:iam::{ACCOUNT}:role/acme-training",
-        f"arn:aws:iam::{ACCOUNT}:role/acme-serving",
-    ]
+    for kind in ("Training", "Serving"):
+        passed = f"arn:aws:iam::{ACCOUNT}:role/acme-{kind.lower()}"
+        assert mine[f"Pass{kind}Role"]["Resource"] == [passed]
     assert f"arn:aws:sagemaker:eu-central-1:{ACCOUNT}:endpoint/acme-*" in mine["Endpoints"]["Resource"]
     assert "Scaling" not in mine
     assert policy(plan, "acme-serving")["Model"]["Resource"] == ["arn:aws:s3:::acme-mlops/store/sagemaker/*"]

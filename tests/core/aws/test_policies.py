@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 from collections.abc import Iterable
@@ -11,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from airflow_mlops.core.aws.permissions import GRANTS, Role
+from airflow_mlops.core.aws.permissions import AIRFLOW, GRANTS, PARTS, Part, Role
 from airflow_mlops.core.aws.policies import actions_of, document, grants_of, write_documents
 from airflow_mlops.testing.calls import read_calls
 from tests.core.aws import release as story
@@ -50,10 +51,15 @@ def calls(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
     return read_calls(path)
 
 
-def role_of(call: dict[str, Any]) -> Role | None:
+#: Who makes calls in a release with a connection for each purpose.
+CALLERS: tuple[Role | Part, ...] = (*PARTS, "training", "serving")
+
+
+def role_of(call: dict[str, Any]) -> Role | Part | None:
     """Who made a call; None for the owner of the source. What SageMaker does for a role shows in the place."""
-    if call["key_id"] == story.AIRFLOW:
-        return "airflow"
+    for part, key in story.KEYS.items():
+        if call["key_id"] == key:
+            return part
     if call["key_id"] != story.ROLE:
         return None
     names = call["names"]
@@ -76,7 +82,7 @@ def resources_of(call: dict[str, Any], action: str) -> list[str]:
     return [*arns, *(f"{base}:{_KINDS[key]}/{value}" for key, value in names.items() if key in _KINDS)]
 
 
-def allows(role: Role, action: str, resource: str | None) -> bool:
+def allows(role: Role | Part, action: str, resource: str | None) -> bool:
     for one in document(grants_of(role), VALUES)["Statement"]:
         covered = resource is None or any(fnmatchcase(resource, place) for place in one["Resource"])
         if action in one["Action"] and covered:
@@ -84,9 +90,9 @@ def allows(role: Role, action: str, resource: str | None) -> bool:
     return False
 
 
-def needed(calls: Iterable[dict[str, Any]]) -> set[tuple[Role, str, str | None]]:
+def needed(calls: Iterable[dict[str, Any]]) -> set[tuple[Role | Part, str, str | None]]:
     """Role, action and resource of every call."""
-    found: set[tuple[Role, str, str | None]] = set()
+    found: set[tuple[Role | Part, str, str | None]] = set()
     for call in calls:
         role = role_of(call)
         for action in actions_of(call["service"], call["operation"], call["given"]):
@@ -114,7 +120,7 @@ def test_nothing_is_allowed_that_a_release_does_not_do(calls: list[dict[str, Any
     done = {(role, action) for role, action, _ in needed(calls)}
     ours = {
         (role, action)
-        for role in GRANTS
+        for role in CALLERS
         for grant in grants_of(role)
         if grant.service == "ours"
         for action in grant.actions
@@ -135,8 +141,30 @@ def test_the_documents_are_what_the_grants_say(tmp_path: Path) -> None:
         assert same, "python -m airflow_mlops.core.aws.policies docs/iam writes them anew"
 
 
-@pytest.mark.parametrize("role", list(GRANTS))
-def test_documents_fit_the_limits_of_iam(role: Role) -> None:
+def test_no_part_may_do_what_another_is_for() -> None:
+    """Who reads data can't write anything, who trains can't deploy, who deploys reads no data."""
+    mine = {part: {action for grant in grants_of(part) for action in grant.actions} for part in PARTS}
+    assert not any(
+        action.partition(":")[2].startswith(("Put", "Delete", "Create")) for action in mine["data-reader"]
+    )
+    for part in ("trainer", "deployer"):
+        assert not any(action.startswith("s3:") for action in mine[part])
+    assert not any("Endpoint" in action or "Model" in action for action in mine["trainer"])
+    assert not any("TrainingJob" in action for action in mine["deployer"])
+    assert not any(action.startswith("sagemaker:") for action in mine["store"] | mine["data-reader"])
+    passed = {part: [g.resources for g in grants_of(part) if "iam:PassRole" in g.actions] for part in PARTS}
+    role = "arn:aws:iam::<account>:role"
+    assert passed["trainer"] == [(f"{role}/<training-role>",)]
+    assert passed["deployer"] == [(f"{role}/<serving-role>",)]
+    assert passed["store"] == passed["data-reader"] == []
+
+
+def test_one_role_for_all_is_the_sum_of_the_parts() -> None:
+    assert sorted(AIRFLOW, key=repr) == sorted(itertools.chain(*PARTS.values()), key=repr)
+
+
+@pytest.mark.parametrize("role", [*GRANTS, *PARTS])
+def test_documents_fit_the_limits_of_iam(role: Role | Part) -> None:
     statements = document(grants_of(role, key=True, network=True), VALUES)["Statement"]
     sids = [one["Sid"] for one in statements]
     assert len(sids) == len(set(sids))
