@@ -20,6 +20,7 @@ from airflow_mlops.core.errors import (
     StoreError,
     UnsafeStore,
 )
+from airflow_mlops.core.store.actor import act_as
 from airflow_mlops.hooks.mlops import MlopsHook
 from airflow_mlops.operators.openlineage import LineageMixin
 from airflow_mlops.spec import ModelSpec
@@ -143,10 +144,11 @@ class MlopsOperator(LineageMixin, BaseOperator):
         """The stage itself: call the core and return a small result. Every operator has its own."""
 
     def prepare(self, context: Context) -> Work:
-        """Resolve the platform and the spec.
+        """Resolve the platform and the spec, and say who is at work: the audit log names them.
 
         :raises MlopsError: if the spec or the connection is wrong.
         """
+        act_as(asked_by(context), f"{run_key(context)}/{self.task_id}")
         platform = MlopsHook(self.mlops_conn_id).get_conn()
         spec = self.spec if isinstance(self.spec, ModelSpec) else ModelSpec.from_mapping(self.spec)
         return Work(
