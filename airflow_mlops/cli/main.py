@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import getpass
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -10,6 +11,7 @@ from importlib import import_module
 from typing import Final
 
 from airflow_mlops.core.errors import MlopsError
+from airflow_mlops.core.store.actor import act_as
 
 #: Commands, each a module of this package (with _ for -); importing them is cheap, ``func`` imports what does the work.
 COMMANDS: Final = (
@@ -53,6 +55,7 @@ def add_commands(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Run the chosen command; a mistake of the user is one line and exit code 2, never a traceback."""
     command: Callable[[argparse.Namespace], int | None] = arguments.func
+    act_as(_user())
     try:
         code = command(arguments) or 0
         sys.stdout.flush()
@@ -66,3 +69,11 @@ def run(arguments: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         return INTERRUPTED
     return code
+
+
+def _user() -> str:
+    """The name of the account that runs the command, for the audit log."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container may run as a number that has no name
+        return f"uid {os.getuid()}"
