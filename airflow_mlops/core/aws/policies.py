@@ -120,8 +120,8 @@ def grants_of(
     deploys, executes = role in ("airflow", "deployer"), role in ("training", "serving")
     ours = (*(SCALING if scaling else ()), *(GUARDRAIL if guardrail else ())) if deploys else ()
     private = NETWORK if network and executes else ()
-    known: dict[Role | Part, tuple[Grant, ...]] = {**GRANTS, **PARTS}
-    return (*known[role], *ours, *private, *(KEY if key else ()))
+    own = next(grants for name, grants in (*GRANTS.items(), *PARTS.items()) if name == role)
+    return (*own, *ours, *private, *(KEY if key else ()))
 
 
 def write_documents(folder: Path) -> list[Path]:
