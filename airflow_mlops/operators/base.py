@@ -20,7 +20,6 @@ from airflow_mlops.core.errors import (
     StoreError,
     UnsafeStore,
 )
-from airflow_mlops.core.store.actor import act_as
 from airflow_mlops.hooks.mlops import MlopsHook
 from airflow_mlops.operators.openlineage import LineageMixin
 from airflow_mlops.spec import ModelSpec
@@ -148,6 +147,8 @@ class MlopsOperator(LineageMixin, BaseOperator):
 
         :raises MlopsError: if the spec or the connection is wrong.
         """
+        from airflow_mlops.core.store.actor import act_as
+
         act_as(asked_by(context), f"{run_key(context)}/{self.task_id}")
         platform = MlopsHook(self.mlops_conn_id).get_conn()
         spec = self.spec if isinstance(self.spec, ModelSpec) else ModelSpec.from_mapping(self.spec)
