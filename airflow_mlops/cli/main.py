@@ -11,11 +11,13 @@ from importlib import import_module
 from typing import Final
 
 from airflow_mlops.core.errors import MlopsError
+from airflow_mlops.core.store.actor import act_as
 
 #: Commands, each a module of this package (with _ for -); importing them is cheap, ``func`` imports what does the work.
 COMMANDS: Final = (
     "answers",
     "aws",
+    "card",
     "data",
     "evaluation",
     "labels",
@@ -27,6 +29,7 @@ COMMANDS: Final = (
     "serve",
     "spec",
     "store",
+    "story",
     "validation",
     "version",
 )
@@ -53,6 +56,7 @@ def add_commands(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the chosen command; a mistake of the user is one line and exit code 2, never a traceback."""
+    command: Callable[[argparse.Namespace], int | None] = arguments.func
     from airflow_mlops.core.store.actor import act_as
 
     act_as(_user())

@@ -65,8 +65,7 @@ def card_of(dossier: Dossier) -> Document:
             *chapters,
             Chapter("Checklist", [annex(parts)]),
         ],
-        footer=f"Model card of {dossier.name}, as known at {moment(dossier.as_of)}. Made by airflow-mlops {__version__} "
-        f"from the record with SHA-256 {short(dossier.record_sha256)}; the same store gives the same card.",
+        footer=_footer(dossier),
     )
 
 
@@ -78,25 +77,40 @@ def stands(dossier: Dossier) -> tuple[tuple[str, str], Look]:
     if place is not None:
         share = f"with {place.share:.0%} of the requests " if place.role == "canary" else ""
         return (f"In {place.role}", f"{share}since {moment(place.since)}."), "inconclusive"
-    if dossier.left:
+    return _stood(dossier) if any(one.role == "champion" for one in dossier.places) else _waits(dossier)
+
+
+def _stood(dossier: Dossier) -> tuple[tuple[str, str], Look]:
+    """Of a version that was champion, and is not any more."""
+    until = [one.until for one in dossier.places if one.role == "champion"][-1]
+    if dossier.left and dossier.left[-1].at == until:
         gone = dossier.left[-1]
         to = "the fallback rule" if gone.to is None else f"version {gone.to}"
-        return (
-            "Rolled back",
-            f"to {to} on {moment(gone.at)} by {line(gone.who, 100)}: {line(gone.why, 300)}",
-        ), "fail"
-    served = [one for one in dossier.places if one.role == "champion"]
-    if served:
-        return ("Replaced", f"by a later champion on {moment(served[-1].until)}."), "inconclusive"
-    why = dossier.refusal or next((one.reason for one in reversed(dossier.releases) if one.reason), "")
-    if dossier.standing.approval == "Rejected":
-        return ("Refused", line(why or dossier.standing.reason, 400)), "fail"
-    if any(one.event == "refused" for one in dossier.releases):
-        return ("Refused", line(why, 400)), "fail"
+        told = f"to {to} on {moment(gone.at)} by {line(gone.who, 100)}: {line(gone.why, 300)}"
+        return ("Rolled back", told), "fail"
+    return ("Replaced", f"by a later champion on {moment(until)}."), "inconclusive"
+
+
+def _waits(dossier: Dossier) -> tuple[tuple[str, str], Look]:
+    """Of a version that was never champion."""
+    refused = any(one.event == "refused" for one in dossier.releases)
+    if refused or dossier.refusal or dossier.standing.approval == "Rejected":
+        return ("Refused", line(why_refused(dossier), 400)), "fail"
+    told = f"on {moment(dossier.record.created_at)}; it never answered a request."
+    return ("Registered", told), "inconclusive"
+
+
+def why_refused(dossier: Dossier) -> str:
+    """Why its release ended without promoting it; empty where nothing says so."""
+    reasons = (one.reason for one in reversed(dossier.releases) if one.event == "refused")
+    return dossier.refusal or next((one for one in reasons if one), "") or dossier.standing.reason
+
+
+def _footer(dossier: Dossier) -> str:
     return (
-        "Registered",
-        f"on {moment(dossier.record.created_at)}; it never answered a request.",
-    ), "inconclusive"
+        f"Model card of {dossier.name}, as known at {moment(dossier.as_of)}. Made by airflow-mlops {__version__} from "
+        f"the record with SHA-256 {short(dossier.record_sha256)}; the same store gives the same card."
+    )
 
 
 def _summary(dossier: Dossier, parts: list[Part]) -> Part:

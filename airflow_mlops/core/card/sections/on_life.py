@@ -64,7 +64,7 @@ def deployments(dossier: Dossier) -> Part:
         draw = partial(pictures.timeline, dossier.places, marks, dossier.as_of)
         blocks += [pictures.drawn(draw, "When the version was where in the traffic."), _places(dossier)]
     else:
-        why = dossier.refusal or next((one.reason for one in reversed(dossier.releases) if one.reason), "")
+        why = next((one.reason for one in reversed(dossier.releases) if one.reason), "") or dossier.refusal
         blocks.append(Words(f"It was never in the traffic{': ' + line(why) if why else ''}."))
     if dossier.verdicts:
         blocks.append(_verdicts(dossier))
@@ -144,11 +144,7 @@ def reproduction(dossier: Dossier) -> Part:
     """Whether it was built again, and what came out."""
     if not dossier.reproductions:
         command = f"airflow-mlops reproduce {dossier.name} --store STORE"
-        return Part(
-            "reproduction",
-            "Reproduction",
-            [Missing("It was not built again yet", "run the command"), Pre(command)],
-        )
+        return Part("reproduction", "Reproduction", [Missing("It was not built again yet", command)])
     rows: list[tuple[Cell, ...]] = [
         (
             moment(one.at),

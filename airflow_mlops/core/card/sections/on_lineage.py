@@ -73,7 +73,7 @@ def gaps(dossier: Dossier) -> Part:
 def _policy(dossier: Dossier) -> list[Block]:
     policy = dossier.policy
     if policy is None:
-        told = "When its spec became the policy was not written down: the version is older than that."
+        told = "Since when its spec was the policy was not written down."
         return [Words(told, note=True)]
     pairs: list[tuple[str, Cell]] = [
         ("policy (spec) since", moment(policy.at)),

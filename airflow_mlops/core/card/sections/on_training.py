@@ -61,7 +61,7 @@ def parts_by_hash(dossier: Dossier) -> list[tuple[str, Cell]]:
         "label audit": record.audit,
         "evaluation report": record.evaluation.page,
     }
-    unknown = {"training code": "not kept: the version is older than that", "feature code": "none"}
+    unknown = {"training code": "not kept: the version is from before that", "feature code": "none"}
     return [(name, Code(line(sha)) if sha else unknown.get(name, "none")) for name, sha in hashes.items()]
 
 
