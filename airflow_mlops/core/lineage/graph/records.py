@@ -67,11 +67,13 @@ class Graph(Record):
 
     :param root: id of the node that was asked for.
     :param nodes: from source bytes on.
+    :param unread: keys of records that are lost or damaged: what they would say is missing here.
     """
 
     root: str
     nodes: tuple[Node, ...]
     edges: tuple[Edge, ...]
+    unread: tuple[str, ...] = ()
 
     def node(self, node_id: str) -> Node:
         """The node with this id. :raises KeyError: if there is none."""

@@ -1,0 +1,78 @@
+"""A graph in the making."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, TypeVar
+
+from airflow_mlops.core.lineage.graph.records import Edge, Graph, Kind, Node
+
+T = TypeVar("T")
+
+
+class Growing:
+    """Nodes and edges, each once, in the order in which they were added."""
+
+    def __init__(self) -> None:
+        self._nodes: dict[str, Node] = {}
+        self._edges: dict[tuple[str, str], Edge] = {}
+
+    def __contains__(self, node_id: str) -> bool:
+        return node_id in self._nodes
+
+    def add(
+        self,
+        kind: Kind,
+        key: str,
+        label: str,
+        said: str = "",
+        facts: dict[str, Any] | None = None,
+        *,
+        at: datetime | None = None,
+        gone: str | None = None,
+    ) -> str:
+        """Add a node unless it is there; return its id.
+
+        :param key: what tells it from others of its kind.
+        """
+        node_id = f"{kind}:{key}"
+        known = {name: value for name, value in (facts or {}).items() if value is not None}
+        node = Node(kind=kind, id=node_id, label=label, said=said, facts=known, at=at, gone=gone)
+        self._nodes.setdefault(node_id, node)
+        return node_id
+
+    def link(self, source: str, target: str, label: str = "") -> None:
+        """Say that ``target`` came of ``source``."""
+        self._edges.setdefault((source, target), Edge(source=source, target=target, label=label))
+
+    def graph(self, root: str, unread: tuple[str, ...] = ()) -> Graph:
+        """The whole graph. :param unread: keys of records that could not be read."""
+        return Graph(
+            root=root, nodes=tuple(self._nodes.values()), edges=tuple(self._edges.values()), unread=unread
+        )
+
+
+def counted(number: int, one: str, many: str = "") -> str:
+    """``1 file``, ``1,234 files``. :param many: the plural, where it is not ``one`` with an s."""
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
+def short(sha256: str) -> str:
+    """The first digits of a hash, as people read them."""
+    return sha256[:12]
+
+
+def minute(at: datetime) -> str:
+    """A time for people, in UTC."""
+    return at.strftime("%Y-%m-%d %H:%M")
+
+
+def megabytes(size: int) -> str:
+    """A size for people."""
+    return f"{size / 1e6:,.1f} MB" if size >= 100_000 else f"{size:,} bytes"
+
+
+def newest(items: Sequence[T], most: int) -> Sequence[T]:
+    """The last few of them."""
+    return items[max(0, len(items) - most) :]
