@@ -205,7 +205,7 @@ def read_places(
     schema = _schema(store, version, [column.name for column in version.columns])
     for number, wanted in sorted(places.items()):
         start = 0
-        for batch in batches(_local(store, version, version.files[number]), schema, version.event_time):
+        for batch in batches(local_file(store, version, version.files[number]), schema, version.event_time):
             low, high = np.searchsorted(wanted, [start, start + len(batch)])
             if high > low:
                 yield number, wanted[low:high], batch.take(pa.array(wanted[low:high] - start))
@@ -225,7 +225,7 @@ def _all_batches(
 
 def _all_local(store: Store, version: DatasetVersion) -> Generator[LocalFile, None, None]:
     """All files of a version; the next ones are fetched and hashed while one is read."""
-    return in_order(partial(_local, store, version), version.files)
+    return in_order(partial(local_file, store, version), version.files)
 
 
 def _schema(store: Store, version: DatasetVersion, names: Sequence[str]) -> pa.Schema:
@@ -256,7 +256,7 @@ def schema_of(version: DatasetVersion, files: Sequence[LocalFile]) -> pa.Schema:
     return pa.schema([(column.name, types[column.name]) for column in version.columns])
 
 
-def _local(store: Store, version: DatasetVersion, file: DataFile) -> LocalFile:
+def local_file(store: Store, version: DatasetVersion, file: DataFile) -> LocalFile:
     """A pinned file on this machine. :raises KeyMissing, IntegrityError: naming the file."""
     part = part_of(store, version.table, file) if version.table else None
     return LocalFile(file.source, pinned_file(store, version, file), version.format, part)

@@ -106,18 +106,26 @@ def hash_values(values: pa.Array, secret: bytes) -> pa.Array:
         values = pc.if_else(pc.is_nan(values), pa.scalar(None, kind), values)
     if types.is_nested(kind):
         return pa.array(
-            [None if one is None else _digest(secret, _bytes(one)) for one in values.to_pylist()], pa.string()
+            [None if one is None else _digest(secret, plain_bytes(one)) for one in values.to_pylist()],
+            pa.string(),
         )
     encoded = values.dictionary_encode()
-    hashes = pa.array([_digest(secret, _bytes(one)) for one in encoded.dictionary.to_pylist()], pa.string())
+    hashes = pa.array(
+        [_digest(secret, plain_bytes(one)) for one in encoded.dictionary.to_pylist()], pa.string()
+    )
     return hashes.take(encoded.indices)
+
+
+def hash_value(value: Any, secret: bytes) -> str:
+    """As :func:`hash_values`, of one value that is there."""
+    return _digest(secret, plain_bytes(value))
 
 
 def _digest(secret: bytes, message: bytes) -> str:
     return hmac.digest(secret, message, "sha256").hex()
 
 
-def _bytes(value: Any) -> bytes:
+def plain_bytes(value: Any) -> bytes:
     """One form of a value, whichever type its column has in a version."""
     if isinstance(value, bytes):
         return value

@@ -82,6 +82,11 @@ class Days:
         if new != old:
             self._set(day, new)
 
+    def replace(self, day: str, files: Day) -> None:
+        """Give a day other files."""
+        if files != self.of(day):
+            self._set(day, files)
+
     @property
     def changed(self) -> tuple[str, ...]:
         """The days to which something was added, in their order."""
