@@ -157,6 +157,11 @@ class DatasetVersion(Record):
         return version
 
 
+def restriction(restricted: bool) -> dict[str, bool]:
+    """What a restriction adds to the things that a version's id is a hash of: nothing without one, as ever."""
+    return {"restricted": True} if restricted else {}
+
+
 def dataset_key(name: str, version_id: str) -> str:
     """Store key of a manifest."""
     return f"datasets/{name}/{version_id}.json"
