@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from airflow_mlops.core.data.event_time import Window
-from airflow_mlops.core.data.version import DatasetRef
+from airflow_mlops.core.data.version import DatasetRef, restriction
 from airflow_mlops.core.record import Record, utc_now
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ class Pin(Record):
     :param hashes: content of the objects that have no version of their own and could be overwritten: the hash of a
         blob in the store, by source.
     :param since, until: the window of event time that belongs to the version (since <= t < until), None is open.
+    :param restricted: whether each reading of the version is noted in the audit log.
     """
 
     name: str
@@ -58,6 +59,7 @@ class Pin(Record):
     version_ids: tuple[str | None, ...]
     etags: tuple[str, ...]
     hashes: dict[str, str]
+    restricted: bool = False
 
     @property
     def ref(self) -> DatasetRef:
@@ -84,16 +86,19 @@ def make_pin(
     root: str,
     objects: Sequence[ObjectVersion],
     hashes: dict[str, str],
+    restricted: bool = False,
 ) -> Pin:
     """The pin of some objects.
 
     :param kind: format of the objects.
     :param hashes: content of the objects without a version of their own.
+    :param restricted: whether each reading of them is noted; it is part of the id, so the same objects with and without
+        it are two versions.
     """
     version_ids = tuple(None if one.path in hashes else one.version_id for one in objects)
     return Pin(
         name=name,
-        id=_identify(kind, event_time, window, root, objects, hashes),
+        id=_identify(kind, event_time, window, root, objects, hashes, restricted),
         format=kind,
         root=root,
         event_time=event_time,
@@ -105,6 +110,7 @@ def make_pin(
         version_ids=version_ids,
         etags=tuple(one.etag for one in objects),
         hashes=hashes,
+        restricted=restricted,
     )
 
 
@@ -115,6 +121,7 @@ def _identify(
     root: str,
     objects: Sequence[ObjectVersion],
     hashes: dict[str, str],
+    restricted: bool,
 ) -> str:
     """The hash of what is pinned. The name is no part of it: it stands in the key."""
     pinned = {
@@ -127,6 +134,7 @@ def _identify(
             [one.path, hashes[one.path]] if one.path in hashes else [one.path, one.version_id, one.etag]
             for one in objects
         ],
+        **restriction(restricted),
     }
     canonical = json.dumps(pinned, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return hashlib.sha256(canonical.encode()).hexdigest()[:_ID_DIGITS]
