@@ -36,6 +36,7 @@ class Subject:
     """The data that are looked at.
 
     :param place: where they come from, for messages.
+    :param restricted: whether each reading of them is noted in the audit log.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Subject:
     event_time: str
     window: Window
     place: str
+    restricted: bool = False
 
 
 def profile(store: Store, root: DataRoot | None, pin: Pin, progress: Progress = ignore) -> DatasetVersion:
@@ -57,7 +59,8 @@ def profile(store: Store, root: DataRoot | None, pin: Pin, progress: Progress = 
     window = Window(pin.since, pin.until)
     fetch, unread = fetcher(store, root, pin), seer(root, pin, window)
     objects = tuple(pin.objects())
-    subject = Subject(pin.name, pin.format, pin.event_time, window, f"{len(objects):,} objects of {pin.root}")
+    place = f"{len(objects):,} objects of {pin.root}"
+    subject = Subject(pin.name, pin.format, pin.event_time, window, place, pin.restricted)
 
     def bring(one: PinnedObject) -> tuple[LocalFile, str] | Scan:
         outside = unread(one)
@@ -160,6 +163,7 @@ def describe(
         until=subject.window.until,
         created_at=utc_now(),
         root=root,
+        restricted=subject.restricted,
     )
 
 
