@@ -25,7 +25,7 @@ from airflow_mlops.core.data.reading import load_version
 from airflow_mlops.core.data.scan import Scan, scan_outside
 from airflow_mlops.core.data.source import DataRoot, FolderRoot, SourceFile
 from airflow_mlops.core.data.source_s3 import S3Root
-from airflow_mlops.core.data.version import DatasetVersion, dataset_key
+from airflow_mlops.core.data.version import DatasetVersion, dataset_key, restriction
 from airflow_mlops.core.errors import DataError, IntegrityError, KeyExists
 from airflow_mlops.core.progress import Progress, ignore
 from airflow_mlops.core.store.base import Store
@@ -128,6 +128,7 @@ def _pin_objects(
         root=root.uri,
         objects=objects,
         hashes=hashes,
+        restricted=spec.data.restricted,
     )
     return keep_first(store, pin_key(made.name, made.id), made)
 
@@ -138,7 +139,8 @@ def _pin_content(
     """Pin files by their content, and look into them."""
     found = root.list(spec.data.place)
     place = f"{spec.data.place} below {root.uri}"
-    subject = Subject(spec.name, spec.data.format, spec.data.event_time, window, place)
+    data = spec.data
+    subject = Subject(spec.name, data.format, data.event_time, window, place, data.restricted)
     with closing(_on_this_machine(root, found, subject)) as files:
         scans = scan_all(subject, files, len(found), progress)
     schema = merged_schema(scans)
@@ -212,6 +214,7 @@ def _identify(subject: Subject, scans: Sequence[Scan]) -> str:
         "since": window.since.isoformat() if window.since else None,
         "until": window.until.isoformat() if window.until else None,
         "files": [{"source": scan.file.source, "sha256": scan.sha256} for scan in scans],
+        **restriction(subject.restricted),
     }
     canonical = json.dumps(pinned, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return hashlib.sha256(canonical.encode()).hexdigest()[:_ID_DIGITS]
