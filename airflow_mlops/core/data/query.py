@@ -20,7 +20,7 @@ from airflow_mlops.core.data.event_time import Window
 from airflow_mlops.core.data.files import LocalFile, batches, check_columns, typed
 from airflow_mlops.core.data.named import check_label, named_columns
 from airflow_mlops.core.data.profile import Subject, count, describe, files_of, merged_schema, scan_all
-from airflow_mlops.core.data.version import DatasetVersion, QueryRef, dataset_key
+from airflow_mlops.core.data.version import DatasetVersion, QueryRef, dataset_key, restriction
 from airflow_mlops.core.errors import DataError, PlatformError
 from airflow_mlops.core.progress import Progress, ignore
 from airflow_mlops.core.store.base import Store
@@ -73,7 +73,9 @@ def snapshot_query(
         parts = _spool(run(connection, sql), spec, what, Path(folder), progress)
         rows = _sorted(parts, spec.data.event_time, window, Path(folder), what, progress)
         sha256 = hash_file(rows)
-        subject = Subject(spec.name, "parquet", spec.data.event_time, window, f"the {what}")
+        subject = Subject(
+            spec.name, "parquet", spec.data.event_time, window, f"the {what}", spec.data.restricted
+        )
         file = LocalFile(f"query-{sha256[:12]}.parquet", rows, "parquet")
         scans = scan_all(subject, [(file, sha256)], 1, ignore)
         key = dataset_key(spec.name, version_id := _identify(subject, sha256))
@@ -177,6 +179,7 @@ def _identify(subject: Subject, sha256: str) -> str:
         "since": window.since.isoformat() if window.since else None,
         "until": window.until.isoformat() if window.until else None,
         "content": sha256,
+        **restriction(subject.restricted),
     }
     canonical = json.dumps(pinned, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()[:_ID_DIGITS]
