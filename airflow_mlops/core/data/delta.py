@@ -20,7 +20,7 @@ from airflow_mlops.core.data.reading import load_version
 from airflow_mlops.core.data.source import DataRoot, FolderRoot
 from airflow_mlops.core.data.source_s3 import S3Root
 from airflow_mlops.core.data.table_part import TablePart, pack_schema
-from airflow_mlops.core.data.version import DataFile, DatasetVersion, TableRef, dataset_key
+from airflow_mlops.core.data.version import DataFile, DatasetVersion, TableRef, dataset_key, restriction
 from airflow_mlops.core.errors import DataError
 from airflow_mlops.core.progress import Progress, ignore
 from airflow_mlops.core.store.base import Store
@@ -59,7 +59,7 @@ def snapshot_table(
         progress(f"{spec.name}@{version_id} is there already")
         return load_version(store, spec.name, version_id, root=root)
     versions = _object_versions(root, table.folder)
-    subject = Subject(spec.name, "delta", spec.data.event_time, window, place)
+    subject = Subject(spec.name, "delta", spec.data.event_time, window, place, spec.data.restricted)
     with closing(_on_this_machine(root, table, files, versions)) as local:
         scans = scan_all(subject, local, len(files), progress)
     refuse_erased(store, spec.name, files_of(scans, versions), root.uri)
@@ -143,6 +143,7 @@ def _identify(
         "root": root.uri,
         "table": [table.folder, table.id, pack_schema(table.schema)],
         "files": [[one.path, one.size, one.partition, _hash(one.deleted)] for one in files],
+        **restriction(spec.data.restricted),
     }
     canonical = json.dumps(pinned, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return hashlib.sha256(canonical.encode()).hexdigest()[:_ID_DIGITS]
