@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_mlops.core.data.event_time import time_type, to_utc
 from airflow_mlops.core.data.statistics import ColumnTally
-from airflow_mlops.core.data.version import DataFile, DatasetVersion, Derivation, dataset_key
+from airflow_mlops.core.data.version import DataFile, DatasetRef, DatasetVersion, Derivation, dataset_key
 from airflow_mlops.core.errors import DataError
 from airflow_mlops.core.record import utc_now
 from airflow_mlops.core.store.base import Store
 from airflow_mlops.core.store.blobs import put_file
-from airflow_mlops.core.store.results import keep_first
+from airflow_mlops.core.store.results import keep_first, read_kept
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -30,7 +30,7 @@ def derive(
     """Store rows as a version of ``parent``'s data set; the same rows made in the same way are the same version.
 
     The rows are stored as one Parquet file, content-addressed. Memory is that of a batch. The manifest comes last, so
-    a death on the way leaves nothing that anybody can see.
+    a death on the way leaves nothing that anybody can see. What is made of restricted data is restricted.
 
     :param batches: the rows, all of one schema with the parent's event time column.
     :param derivation: how they came to be.
@@ -55,8 +55,14 @@ def derive(
         until=parent.until,
         created_at=utc_now(),
         derivation=derivation,
+        restricted=parent.restricted or any(_is_restricted(store, one) for one in derivation.parents),
     )
     return keep_first(store, dataset_key(version.name, version.id), version)
+
+
+def _is_restricted(store: Store, ref: DatasetRef) -> bool:
+    found = read_kept(store, dataset_key(ref.name, ref.id), DatasetVersion)
+    return found is not None and found.restricted
 
 
 class _Written:
