@@ -100,7 +100,12 @@ def _source_spec(spec: ModelSpec, one: Join) -> ModelSpec:
             given=name,
             expected=f"at most {_LONGEST_NAME} characters",
         )
-    data = {"source": one.source, "event_time": one.event_time, "label": one.event_time}
+    data = {
+        "source": one.source,
+        "event_time": one.event_time,
+        "label": one.event_time,
+        "restricted": spec.data.restricted,
+    }
     return ModelSpec(
         name=name,
         data=data,
