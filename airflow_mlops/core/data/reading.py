@@ -28,6 +28,7 @@ from airflow_mlops.core.data.version import DataFile, DatasetVersion, dataset_ke
 from airflow_mlops.core.errors import DataError
 from airflow_mlops.core.progress import Progress, ignore
 from airflow_mlops.core.store.base import Store
+from airflow_mlops.core.store.chain import note_read
 from airflow_mlops.core.store.results import read_kept
 
 if TYPE_CHECKING:
@@ -225,6 +226,7 @@ def _all_batches(
 
 def _all_local(store: Store, version: DatasetVersion) -> Generator[LocalFile, None, None]:
     """All files of a version; the next ones are fetched and hashed while one is read."""
+    _note(store, version)
     return in_order(partial(local_file, store, version), version.files)
 
 
@@ -258,8 +260,15 @@ def schema_of(version: DatasetVersion, files: Sequence[LocalFile]) -> pa.Schema:
 
 def local_file(store: Store, version: DatasetVersion, file: DataFile) -> LocalFile:
     """A pinned file on this machine. :raises KeyMissing, IntegrityError: naming the file."""
+    _note(store, version)
     part = part_of(store, version.table, file) if version.table else None
     return LocalFile(file.source, pinned_file(store, version, file), version.format, part)
+
+
+def _note(store: Store, version: DatasetVersion) -> None:
+    """Note in the audit log who reads restricted rows, before they are read."""
+    if version.restricted:
+        note_read(store, dataset_key(version.name, version.id))
 
 
 def _to_pandas(table: Any) -> pd.DataFrame:
