@@ -7,6 +7,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import copy_context
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 from uuid import uuid4
@@ -36,7 +37,7 @@ def in_order(work: Callable[[T], R], items: Iterable[T]) -> Generator[R, None, N
     pool = ThreadPoolExecutor(FETCHERS)
     try:
         for item in items:
-            waiting.append(pool.submit(work, item))
+            waiting.append(pool.submit(copy_context().run, work, item))
             if len(waiting) == _AHEAD:
                 yield waiting.popleft().result()
         while waiting:
