@@ -56,7 +56,6 @@ def add_commands(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the chosen command; a mistake of the user is one line and exit code 2, never a traceback."""
-    command: Callable[[argparse.Namespace], int | None] = arguments.func
     from airflow_mlops.core.store.actor import act_as
 
     act_as(_user())
