@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_mlops.core.record import utc_now
 from airflow_mlops.notifications.sending import check_notifiers
@@ -20,6 +20,7 @@ from airflow_mlops.operators.period import run_type
 if TYPE_CHECKING:
     from airflow.sdk import BaseNotifier, Context
 
+    from airflow_mlops.core.lineage.naming import ModelPart
     from airflow_mlops.core.monitoring.alerts.alert import Found
     from airflow_mlops.core.monitoring.look import Look
 
@@ -40,6 +41,8 @@ class AlertOperator(MlopsOperator):
     """
 
     ui_color = "#fdeeda"
+    #: What serves, by the deployment log. An alert is no data set: it is written nowhere that another task reads.
+    reads: ClassVar[tuple[ModelPart, ...]] = ("",)
 
     def __init__(self, *, notifiers: Sequence[BaseNotifier] = (), **kwargs: Any) -> None:
         kwargs.setdefault("execution_timeout", _LONGEST)
@@ -82,6 +85,7 @@ class LookAlertOperator(AlertOperator):
     """
 
     template_fields = (*AlertOperator.template_fields, "health")
+    reads: ClassVar[tuple[ModelPart, ...]] = ("", "monitoring")
 
     def __init__(self, *, health: Any = None, heal: str = "heal", **kwargs: Any) -> None:
         super().__init__(**kwargs)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
 from airflow.sdk.configuration import conf
-from airflow.sdk.exceptions import AirflowException, AirflowFailException
+from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
 
 from airflow_mlops.core.errors import (
     DeploymentPending,
@@ -20,6 +20,7 @@ from airflow_mlops.core.errors import (
     StoreError,
     UnsafeStore,
 )
+from airflow_mlops.core.store.actor import act_as
 from airflow_mlops.hooks.mlops import MlopsHook
 from airflow_mlops.operators.openlineage import LineageMixin
 from airflow_mlops.spec import ModelSpec
@@ -133,6 +134,9 @@ class MlopsOperator(LineageMixin, BaseOperator):
             return self.await_endpoint(pending, context)
         except MlopsError as error:
             raise self.refuse(error, context) from None
+        except AirflowSkipException:
+            self._skipped = True
+            raise
 
     def await_endpoint(self, pending: DeploymentPending, context: Context) -> Any:
         """What to do while the endpoint is changing; only tasks that change its traffic get there."""
@@ -151,10 +155,10 @@ class MlopsOperator(LineageMixin, BaseOperator):
 
         act_as(asked_by(context), f"{run_key(context)}/{self.task_id}")
         platform = MlopsHook(self.mlops_conn_id).get_conn()
+        store = platform.store()
+        self._store_uri, self._data_uri = store.uri, platform.data_uri
         spec = self.spec if isinstance(self.spec, ModelSpec) else ModelSpec.from_mapping(self.spec)
-        return Work(
-            platform=platform, store=platform.store(), spec=spec, run=run_key(context), who=asked_by(context)
-        )
+        return Work(platform=platform, store=store, spec=spec, run=run_key(context), who=asked_by(context))
 
     def refuse(self, error: MlopsError, context: Context) -> AirflowException:
         """Say in the log and as XCom what went wrong; return the exception for Airflow."""

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_mlops.core.data.pin import Pin
+    from airflow_mlops.core.lineage.datasets import Lineage
     from airflow_mlops.core.validation.result import ValidationResult
 
 
@@ -36,6 +37,16 @@ class SnapshotOperator(MlopsOperator):
         self.since = since
         self.until = until
         self.dataset = dataset
+
+    def given(self) -> Lineage:
+        """The named version, or the source that is to be pinned."""
+        from airflow_mlops.core.lineage.given import given_lineage, source_given
+
+        if self.dataset:
+            named = {"dataset": self._field("name"), "id": self.dataset}
+            return given_lineage(None, {"dataset": named}, store_uri=self._store_uri)
+        data = self._field("data") or {}
+        return source_given(self._data_uri, data.get("source") or data.get("delta"))
 
     def work(self, work: Work, context: Context) -> dict[str, Any]:
         """Take the snapshot."""
@@ -65,7 +76,10 @@ class SnapshotOperator(MlopsOperator):
                 given=f"dataset {self.dataset}, since {self.since}, until {self.until}",
                 expected="dataset, or since and until",
             )
+        from airflow_mlops.core.lineage.stages import read_lineage
+
         named = load_dataset(work, {"dataset": work.spec.name, "id": self.dataset}, self.progress)
+        self.declare(lambda: read_lineage(named, work.store.uri))
         self.progress(f"taken as asked: {_told(named)}")
         return dataset_result(named)
 
@@ -99,11 +113,12 @@ class ValidateOperator(DatasetOperator):
 
     def work(self, work: Work, context: Context) -> dict[str, Any]:
         """Validate, keep the result, and stop on a failure of severity ``fail``."""
-        from airflow_mlops.core.lineage.stages import validate_lineage
+        from airflow_mlops.core.lineage.stages import read_lineage, validate_lineage
         from airflow_mlops.core.store.results import keep
         from airflow_mlops.core.validation.run import explain, validate
 
         version = load_dataset(work, self.dataset, self.progress)
+        self.declare(lambda: read_lineage(version, work.store.uri))
         result = validate(
             work.store,
             work.platform.data(),

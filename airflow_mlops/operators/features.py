@@ -24,6 +24,7 @@ class LeakageOperator(DatasetOperator):
 
     def work(self, work: Work, context: Context) -> dict[str, Any]:
         """Look, keep the report, and stop on a leak of severity ``fail``."""
+        from airflow_mlops.core.lineage.checking import leakage_lineage
         from airflow_mlops.core.registry.champion_data import champion_data
         from airflow_mlops.core.store.results import keep
         from airflow_mlops.core.training.leakage import check_leakage, explain
@@ -34,6 +35,7 @@ class LeakageOperator(DatasetOperator):
         report = check_leakage(
             work.store, work.spec, version, root=root, earlier=earlier, progress=self.progress
         )
+        self.declare(lambda: leakage_lineage(version, report, work.store.uri))
         small = {
             "ref": keep(work.store, report),
             "passed": report.passed,
@@ -64,6 +66,7 @@ class SkewOperator(MlopsOperator):
     """
 
     template_fields = (*MlopsOperator.template_fields, "requests")
+    reads = ("captures",)
 
     def __init__(self, *, requests: Any = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -71,6 +74,7 @@ class SkewOperator(MlopsOperator):
 
     def work(self, work: Work, context: Context) -> dict[str, Any]:
         """Compare, keep the report, and fail on skew."""
+        from airflow_mlops.core.lineage.checking import skew_lineage
         from airflow_mlops.core.monitoring.skew import check_skew, explain
         from airflow_mlops.core.store.results import keep
 
@@ -81,6 +85,7 @@ class SkewOperator(MlopsOperator):
             requests=_count(self.requests, work.spec.monitoring.skew_requests),
             progress=self.progress,
         )
+        self.declare(lambda: skew_lineage(report, work.store.uri))
         small = {
             "ref": keep(work.store, report),
             "outcome": report.outcome,

@@ -29,7 +29,8 @@ class JoinOperator(DatasetOperator):
         joined = join(
             work.store, work.platform.data(), work.spec, version, by=work.who, progress=self.progress
         )
-        self.declare(lambda: derive_lineage(version, joined, work.store.uri))
+        added = {f"{work.spec.name}__{one.name}": one.columns for one in work.spec.data.joins}
+        self.declare(lambda: derive_lineage(version, joined, work.store.uri, added))
         note = joined.derivation.note if joined.derivation else "nothing to join"
         self.progress(f"dataset {joined.name}@{joined.id}: {joined.rows:,} rows; {note}")
         return dataset_result(joined)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_mlops.core.errors import GateFailed
 from airflow_mlops.operators.base import MlopsOperator, Work
@@ -10,6 +10,7 @@ from airflow_mlops.operators.base import MlopsOperator, Work
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from airflow_mlops.core.lineage.naming import ModelPart
     from airflow_mlops.core.rollout.verdict import Verdict
 
 
@@ -17,6 +18,7 @@ class JudgingOperator(MlopsOperator):
     """Base of the tasks that keep a verdict on a challenger and succeed on PROMOTE alone."""
 
     ui_color = "#fdf3d8"
+    reads: ClassVar[tuple[ModelPart, ...]] = ("captures",)
 
     def settle(self, work: Work, verdict: Verdict, context: Context) -> dict[str, Any]:
         """Keep the verdict, and fail on everything but PROMOTE."""

@@ -25,10 +25,12 @@ class AuditLabelsOperator(DatasetOperator):
     def work(self, work: Work, context: Context) -> dict[str, Any]:
         """Audit, keep the result, and stop when too many labels are wrong."""
         from airflow_mlops.core.labels.audit import audit, exceeds, explain
+        from airflow_mlops.core.lineage.checking import audit_labels_lineage
         from airflow_mlops.core.store.results import keep
 
         version = load_dataset(work, self.dataset, self.progress)
         result = audit(work.store, work.spec, version, progress=self.progress)
+        self.declare(lambda: audit_labels_lineage(version, result, work.store.uri))
         small = {
             "ref": keep(work.store, result),
             "rows": result.rows,
@@ -86,7 +88,6 @@ class ApplyReviewOperator(MlopsOperator):
             paths=paths,
             progress=self.progress,
         )
-        if made.id != version.id:
-            self.declare(lambda: derive_lineage(version, made, work.store.uri))
+        self.declare(lambda: derive_lineage(version, made, work.store.uri))
         self.progress(f"dataset {made.name}@{made.id}: {made.rows:,} rows with the reviewed labels")
         return dataset_result(made)

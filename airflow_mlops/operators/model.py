@@ -44,7 +44,8 @@ class TrainOperator(TrainingJobOperator):
         from airflow_mlops.core.lineage.stages import train_lineage
         from airflow_mlops.core.store.results import keep
 
-        self.declare(lambda: train_lineage(version, trained, work.store.uri))
+        joins = work.spec.to_dict()["data"]["joins"]
+        self.declare(lambda: train_lineage(version, trained, work.store.uri, joins))
         return {
             "ref": keep(work.store, trained),
             "artifact": trained.artifact,

@@ -33,6 +33,7 @@ class TakeInOperator(MlopsOperator):
     """
 
     template_fields = (*MlopsOperator.template_fields, "until", "window")
+    reads = ("captures", "ground_truth")
 
     def __init__(self, *, until: Any = None, window: Any = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -48,6 +49,7 @@ class TakeInOperator(MlopsOperator):
 
     def work(self, work: Work, context: Context) -> dict[str, Any]:
         """Take in."""
+        from airflow_mlops.core.lineage.watching import take_in_lineage
         from airflow_mlops.core.monitoring.answers.table import AnswersTable, settled_at
         from airflow_mlops.core.monitoring.period import period_of
         from airflow_mlops.core.store.results import keep
@@ -58,6 +60,7 @@ class TakeInOperator(MlopsOperator):
             self._await(settled_at(until, endpoint), context)
         table = AnswersTable(work.store, work.spec.name)
         taken = table.take_in(endpoint, until=max(until, utc_now()), progress=self.progress)
+        self.declare(lambda: take_in_lineage(work.spec.name, taken, work.store.uri))
         window = work.spec.monitoring.window
         period = period_of(work.store, work.spec.name, until=until, window=window)
         return {
@@ -89,6 +92,7 @@ class PeriodOperator(MlopsOperator):
     """
 
     template_fields = (*MlopsOperator.template_fields, "period")
+    reads = ("answers",)
 
     def __init__(self, *, period: Any, **kwargs: Any) -> None:
         super().__init__(**kwargs)

@@ -18,12 +18,17 @@ class PruneOperator(MlopsOperator):
     no kept version needs are deleted, too. Returns ``{"datasets", "removed", "removed_bytes", "condemned"}``.
     """
 
+    #: Which versions answer says what has to be kept.
+    reads = ("",)
+
     def work(self, work: Work, context: Context) -> dict[str, Any]:
         """Prune; every run is an entry of the store's log ``retention``."""
+        from airflow_mlops.core.lineage.checking import prune_lineage
         from airflow_mlops.core.retention.run import prune
         from airflow_mlops.spec import Retention
 
         done = prune(work.store, work.spec.name, work.spec.retention or Retention(), progress=self.progress)
+        self.declare(lambda: prune_lineage(done.datasets, work.store.uri))
         self.progress(done.reason)
         self._clean_sagemaker(work)
         return {

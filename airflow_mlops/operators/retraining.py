@@ -28,6 +28,7 @@ class DecideOperator(MlopsOperator):
     """
 
     template_fields = (*MlopsOperator.template_fields, "drift", "performance")
+    reads = ("monitoring",)
 
     def __init__(self, *, drift: Any, performance: Any, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -36,6 +37,7 @@ class DecideOperator(MlopsOperator):
 
     def work(self, work: Work, context: Context) -> dict[str, Any]:
         """Decide."""
+        from airflow_mlops.core.lineage.watching import decide_lineage
         from airflow_mlops.core.monitoring.deciding import conclude_look
 
         look = conclude_look(
@@ -49,6 +51,7 @@ class DecideOperator(MlopsOperator):
             backfill=run_type(context) == "backfill",
             progress=self.progress,
         )
+        self.declare(lambda: decide_lineage(work.spec.name, look, work.store.uri))
         self.progress(f"{work.spec.name}: {look.decision.said}")
         plain = look.model_dump(
             mode="json", include={"run", "since", "until", "champion", "outcome", "share"}
@@ -70,8 +73,11 @@ class RequestRetrainingOperator(MlopsOperator):
     The event carries the reasons; the release DAG is scheduled on the asset.
     """
 
+    reads = ("monitoring",)
+
     def work(self, work: Work, context: Context) -> dict[str, Any]:
         """Emit the event, or skip: a success without a reason would start a release."""
+        from airflow_mlops.core.lineage.watching import request_lineage
         from airflow_mlops.core.monitoring.look import monitoring_log
         from airflow_mlops.core.monitoring.retraining.requests import request_retraining
 
@@ -79,7 +85,9 @@ class RequestRetrainingOperator(MlopsOperator):
         look = next((entry for _, entry in entries if entry.run == work.run), None)
         if look is None:
             raise AirflowSkipException(f"this run has not looked at {work.spec.name}")
-        if not request_retraining(work.store, work.spec.name, look, at=utc_now()):
+        asked = request_retraining(work.store, work.spec.name, look, at=utc_now())
+        self.declare(lambda: request_lineage(work.spec.name, look, work.store.uri, asked=asked))
+        if not asked:
             raise AirflowSkipException(look.decision.said)
         extra = _request(work.spec.name, look)
         for outlet in self.outlets:

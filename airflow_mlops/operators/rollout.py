@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Literal, NoReturn
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn
 
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
 
@@ -25,6 +25,7 @@ from airflow_mlops.operators.waiting import HeldBackOperator
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from airflow_mlops.core.lineage.naming import ModelPart
     from airflow_mlops.core.registry.deployments import Desired
     from airflow_mlops.spec import ModelSpec
 
@@ -50,6 +51,7 @@ class TrafficOperator(MlopsOperator):
     """
 
     operator_extra_links = (EndpointLink(),)
+    reads: ClassVar[tuple[ModelPart, ...]] = ("",)
     retried: tuple[type[MlopsError], ...] = (*TRANSIENT, DeploymentFailed)
 
     def await_endpoint(self, pending: DeploymentPending, context: Context) -> NoReturn:

@@ -17,6 +17,7 @@ from airflow_mlops.platform import SAGEMAKER
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from airflow_mlops.core.lineage.datasets import Lineage
     from airflow_mlops.core.scoring.plan import Plan
     from airflow_mlops.core.scoring.run import Recorded
     from airflow_mlops.core.serving.sagemaker_transform import BatchTransform
@@ -47,9 +48,15 @@ class SnapshotScoringOperator(MlopsOperator):
         self.since = since
         self.until = until
 
+    def given(self) -> Lineage:
+        """The source that is to be pinned."""
+        from airflow_mlops.core.lineage.given import source_given
+
+        return source_given(self._data_uri, (self._field("scoring") or {}).get("source"))
+
     def work(self, work: Work, context: Context) -> dict[str, Any]:
         """Pin them, or skip."""
-        from airflow_mlops.core.lineage.stages import snapshot_lineage
+        from airflow_mlops.core.lineage.stages import derive_lineage, snapshot_lineage
         from airflow_mlops.core.scoring.origin import joined
         from airflow_mlops.core.scoring.source import pin_source, scoring_of
         from airflow_mlops.operators.scoring_period import scoring_period
@@ -74,6 +81,12 @@ class SnapshotScoringOperator(MlopsOperator):
         )
         whole = joined(
             work.store, work.platform.data(), work.spec, version, by=work.who, progress=self.progress
+        )
+        added = {f"{work.spec.name}__{one.name}": one.columns for one in work.spec.data.joins}
+        self.declare(
+            lambda: snapshot_lineage(work.platform.data_uri, version, work.store.uri).then(
+                derive_lineage(version, whole, work.store.uri, added)
+            )
         )
         return {**dataset_result(whole), **period.to_dict()}
 

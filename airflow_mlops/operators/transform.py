@@ -128,6 +128,9 @@ class BatchTransformOperator(DatasetOperator):
         self, work: Work, context: Context, batch: BatchTransform, done: Predicted
     ) -> dict[str, Any]:
         """What is done with the answers; they are all there."""
+        from airflow_mlops.core.lineage.scoring import transform_lineage
+
+        self.declare(lambda: transform_lineage(done, batch.prefix, work.store.uri))
         if done.fallback_rows:
             self.log.warning("the fallback rule answered %d of %d rows", done.fallback_rows, done.rows)
         self.progress(f"{done.rows} predictions are in {batch.store.uri}/{batch.prefix}")

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from openlineage.client.event_v2 import InputDataset, OutputDataset
 from openlineage.client.facet_v2 import (
@@ -20,6 +21,7 @@ from openlineage.client.facet_v2 import (
     input_statistics_input_dataset,
     lifecycle_state_change_dataset,
     output_statistics_output_dataset,
+    ownership_dataset,
     schema_dataset,
     storage_dataset,
     symlinks_dataset,
@@ -45,6 +47,22 @@ class Lineage:
     outputs: list[OutputDataset] = field(default_factory=list)
     run_facets: dict[str, RunFacet] = field(default_factory=dict)
     job_facets: dict[str, JobFacet] = field(default_factory=dict)
+
+    def then(self, after: Lineage) -> Lineage:
+        """This and what came after it in the same task; what the task itself wrote is none of its inputs."""
+        mine = {_identity(one) for one in self.outputs}
+        return Lineage(
+            inputs=[*self.inputs, *(one for one in after.inputs if _identity(one) not in mine)],
+            outputs=[*self.outputs, *after.outputs],
+            run_facets={**self.run_facets, **after.run_facets},
+            job_facets={**self.job_facets, **after.job_facets},
+        )
+
+
+def _identity(one: InputDataset | OutputDataset) -> tuple[str, str, str | None]:
+    """Name and version of a dataset."""
+    version = (one.facets or {}).get("version")
+    return one.namespace, one.name, getattr(version, "datasetVersion", None)
 
 
 def read(name: Name, facets: Mapping[str, DatasetFacet], **inputs: InputDatasetFacet) -> InputDataset:
@@ -146,6 +164,13 @@ def model_facet(
             producer=PRODUCER,
         )
     }
+
+
+def owned(spec: Mapping[str, Any]) -> dict[str, DatasetFacet]:
+    """The facet that says whose a model is. :param spec: its fields as plain values."""
+    named = {"OWNER": spec.get("owner"), "TEAM": spec.get("team"), "CONTACT": spec.get("contact")}
+    owners = [ownership_dataset.Owner(name=str(name), type=kind) for kind, name in named.items() if name]
+    return {"ownership": ownership_dataset.OwnershipDatasetFacet(owners, producer=PRODUCER)} if owners else {}
 
 
 def blob_place(store_uri: str, sha256: str) -> Name:

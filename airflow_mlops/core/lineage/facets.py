@@ -11,7 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import attr
-from openlineage.client.facet_v2 import DatasetFacet, RunFacet
+from openlineage.client.facet_v2 import DatasetFacet, JobFacet, RunFacet
 
 HOME = "https://airflow-mlops.readthedocs.io"
 SCHEMAS = f"{HOME}/schemas/1-0-0"
@@ -230,3 +230,35 @@ class MlopsErasureRunFacet(RunFacet):
     @staticmethod
     def _get_schema() -> str:
         return schema_url("MlopsErasureRunFacet")
+
+
+@attr.define(kw_only=True)
+class MlopsRetrainingRunFacet(RunFacet):
+    """Whether a look at a model asks for retraining, why, and what holds the request back."""
+
+    retrain: bool
+    reasons: list[dict[str, Any]]
+    said: str
+    since: str
+    until: str
+    restraint: str | None = None
+    shaped: float | None = None
+    champion: int | None = None
+
+    @staticmethod
+    def _get_schema() -> str:
+        return schema_url("MlopsRetrainingRunFacet")
+
+
+@attr.define(kw_only=True)
+class MlopsOwnerJobFacet(JobFacet):
+    """Who answers for the model that a job is about."""
+
+    model: str
+    owner: str
+    team: str | None = None
+    contact: str | None = None
+
+    @staticmethod
+    def _get_schema() -> str:
+        return schema_url("MlopsOwnerJobFacet")

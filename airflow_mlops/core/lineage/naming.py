@@ -10,10 +10,14 @@ file                                  ``file``                ``/absolute/path``
 object on S3                          ``s3://bucket``         ``key``
 dataset (asset ``mldataset://x``)     ``mldataset``           ``x``
 rows in quarantine                    ``mldataset``           ``x/quarantine``
+labels for people to review           ``mldataset``           ``x/review``
+complete batches of new files         ``mldataset``           ``x/arrival`` (an asset)
 model as it serves                    ``mlmodel``             ``m`` (asset ``mlmodel://m``)
 trained, not yet registered           ``mlmodel``             ``m/candidate``
 registered versions                   ``mlmodel``             ``m/versions``
 captured traffic                      ``mlmodel``             ``m/captures``
+what was right afterwards             ``mlmodel``             ``m/ground_truth``
+both as one table                     ``mlmodel``             ``m/answers``
 monitoring reports                    ``mlmodel``             ``m/monitoring``
 what people said of its versions      ``mlmodel``             ``m/approvals``
 versions that were built again        ``mlmodel``             ``m/reproductions``
@@ -35,11 +39,14 @@ from urllib.parse import unquote, urlsplit
 DATASET = "mldataset"
 MODEL = "mlmodel"
 
+DatasetPart = Literal["", "quarantine", "review", "arrival"]
 ModelPart = Literal[
     "",
     "candidate",
     "versions",
     "captures",
+    "ground_truth",
+    "answers",
     "monitoring",
     "approvals",
     "reproductions",
@@ -57,8 +64,8 @@ class Name:
     name: str
 
 
-def dataset_name(dataset: str, part: Literal["", "quarantine"] = "") -> Name:
-    """The name of a dataset, or of its rows in quarantine."""
+def dataset_name(dataset: str, part: DatasetPart = "") -> Name:
+    """The name of a dataset, or of a part of it, such as its rows in quarantine."""
     return Name(DATASET, f"{dataset}/{part}" if part else dataset)
 
 

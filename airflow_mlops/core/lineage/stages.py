@@ -15,7 +15,7 @@ in it never fails a task.
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -31,7 +31,7 @@ from airflow_mlops.core.validation.result import ValidationResult
 
 if TYPE_CHECKING:
     from openlineage.client.event_v2 import InputDataset, OutputDataset
-    from openlineage.client.facet_v2 import InputDatasetFacet, RunFacet
+    from openlineage.client.facet_v2 import DatasetFacet, InputDatasetFacet, RunFacet
 
     from airflow_mlops.core.lineage.datasets import Lineage
 
@@ -47,25 +47,48 @@ def snapshot_lineage(data_uri: str, version: DatasetVersion | Pin, store_uri: st
     if isinstance(version, DatasetVersion):
         size, files = sum(one.size for one in version.files), len(version.files)
         facets, statistics = ol.version_facets(version, store_uri), ol.rows_written(version.rows, size, files)
-        inputs = _source_files(version.root or data_uri, version)
+        root = version.root or data_uri
+        inputs = _source_files(root, version)
+        facets |= _source_columns(root, version, inputs)
     else:
         facets, inputs = ol.pin_facets(version, store_uri), _pinned_objects(version)
         statistics = ol.rows_written(None, sum(version.sizes), len(version.sources))
     return ol.Lineage(inputs=inputs, outputs=[ol.written(name, facets, outputStatistics=statistics)])
 
 
-def derive_lineage(parent: DatasetVersion, version: DatasetVersion, store_uri: str) -> Lineage:
-    """A dataset version -> the one that was made of it; nothing is written where they are the same."""
+def read_lineage(version: DatasetVersion, store_uri: str) -> Lineage:
+    """A dataset version that was read, of a stage that has made nothing of it yet."""
     from airflow_mlops.core.lineage import datasets as ol
 
+    return ol.Lineage(inputs=[ol.version_read(version, store_uri)])
+
+
+def derive_lineage(
+    parent: DatasetVersion,
+    version: DatasetVersion,
+    store_uri: str,
+    joins: Mapping[str, Sequence[str]] | None = None,
+) -> Lineage:
+    """A dataset version, and those joined to it -> the one that was made; nothing is written where they are the same.
+
+    :param joins: for a join, the columns that were added, by name of the joined data set.
+    """
+    from airflow_mlops.core.lineage import columns
+    from airflow_mlops.core.lineage import datasets as ol
+
+    read = ol.Lineage(inputs=[ol.version_read(parent, store_uri)])
+    if version.id == parent.id:
+        return read
+    others = version.derivation.parents[1:] if version.derivation else ()
     size, files = sum(one.size for one in version.files), len(version.files)
+    facets = ol.version_facets(version, store_uri)
+    if joins:
+        facets |= columns.joined_lineage(version.name, [one.name for one in version.columns], joins)
     made = ol.written(
-        dataset_name(version.name),
-        ol.version_facets(version, store_uri),
-        outputStatistics=ol.rows_written(version.rows, size, files),
+        dataset_name(version.name), facets, outputStatistics=ol.rows_written(version.rows, size, files)
     )
-    outputs = [] if version.id == parent.id else [made]
-    return ol.Lineage(inputs=[ol.version_read(parent, store_uri)], outputs=outputs)
+    inputs = [*read.inputs, *(ol.ref_read(one, store_uri) for one in others)]
+    return ol.Lineage(inputs=inputs, outputs=[made])
 
 
 def validate_lineage(
@@ -95,8 +118,14 @@ def validate_lineage(
     return ol.Lineage(inputs=[tested], outputs=outputs)
 
 
-def train_lineage(version: DatasetVersion, trained: TrainedModel, store_uri: str) -> Lineage:
-    """A dataset version -> a candidate."""
+def train_lineage(
+    version: DatasetVersion, trained: TrainedModel, store_uri: str, joins: Sequence[Mapping[str, Any]] = ()
+) -> Lineage:
+    """A dataset version -> a candidate.
+
+    :param joins: ``data.joins`` of the spec as plain values, for the origin of joined columns.
+    """
+    from airflow_mlops.core.lineage import columns, jobs
     from airflow_mlops.core.lineage import datasets as ol
 
     return ol.Lineage(
@@ -107,11 +136,13 @@ def train_lineage(version: DatasetVersion, trained: TrainedModel, store_uri: str
                 {
                     **ol.pinned(trained.artifact, ol.blob_place(store_uri, trained.artifact), "MODEL"),
                     **ol.model_facet(trained, version.id),
+                    **columns.feature_lineage(trained, version.name, joins),
                 },
                 outputStatistics=ol.rows_written(trained.train_rows, trained.size, 1),
             )
         ],
         run_facets={"mlops_training": _training(trained)},
+        job_facets=jobs.feature_code(trained, store_uri),
     )
 
 
@@ -131,10 +162,12 @@ def evaluate_lineage(
 
 def register_lineage(version: DatasetVersion, number: int, record: ModelVersion, store_uri: str) -> Lineage:
     """A candidate and the dataset version it learned from -> a registered version."""
+    from airflow_mlops.core.lineage import columns, jobs
     from airflow_mlops.core.lineage import datasets as ol
 
     trained = record.trained
     parameters = record.spec.get("training", {}).get("params") or None
+    joins = record.spec.get("data", {}).get("joins") or ()
     return ol.Lineage(
         inputs=[ol.version_read(version, store_uri), _candidate(trained, version.id, store_uri)],
         outputs=[
@@ -143,10 +176,13 @@ def register_lineage(version: DatasetVersion, number: int, record: ModelVersion,
                 {
                     **ol.pinned(str(number), _version_place(record.model, number, store_uri), "MODEL"),
                     **ol.model_facet(trained, version.id, number),
+                    **columns.feature_lineage(trained, version.name, joins),
+                    **ol.owned(record.spec),
                 },
             )
         ],
         run_facets={"mlops_training": _training(trained, parameters), **_evaluation(record.evaluation)},
+        job_facets=jobs.feature_code(trained, store_uri),
     )
 
 
@@ -221,6 +257,22 @@ def _source_files(data_uri: str, version: DatasetVersion) -> list[InputDataset]:
             for one in version.files
         ]
     return [_folder(data_uri, [one.source for one in version.files], version.id, statistics)]
+
+
+def _source_columns(
+    root: str, version: DatasetVersion, sources: Sequence[InputDataset]
+) -> dict[str, DatasetFacet]:
+    """Each column is one of the source; rows of a query come from no dataset that has a name."""
+    from airflow_mlops.core.lineage import columns
+
+    if not sources:
+        return {}
+    folder = posixpath.commonpath([posixpath.dirname(one.source) for one in version.files])
+    return columns.source_lineage(
+        [one.name for one in version.columns],
+        [Name(one.namespace, one.name) for one in sources],
+        location_name(root, folder),
+    )
 
 
 def _pinned_objects(pin: Pin) -> list[InputDataset]:

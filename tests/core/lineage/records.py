@@ -6,20 +6,38 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from airflow_mlops.core.data.pin import Pin
-from airflow_mlops.core.data.version import Column, DataFile, DatasetRef, DatasetVersion
+from airflow_mlops.core.data.version import Column, DataFile, DatasetRef, DatasetVersion, Derivation
 from airflow_mlops.core.erasure.record import Erasure, Tombstone
 from airflow_mlops.core.evaluation.report import Evaluation, SliceMetrics
 from airflow_mlops.core.gates import Gate, GateResult
+from airflow_mlops.core.monitoring.answers.records import TakenIn
+from airflow_mlops.core.monitoring.look import Look, Reason, RetrainDecision
 from airflow_mlops.core.monitoring.performance.report import PerformanceReport, PeriodPerformance, Value
 from airflow_mlops.core.monitoring.report import ColumnDrift, DriftReport, Movement, Multivariate
+from airflow_mlops.core.monitoring.skew import SkewReport
 from airflow_mlops.core.registry.approvals import Answer, ApprovalRecord
 from airflow_mlops.core.registry.version import ModelVersion, RunRef
 from airflow_mlops.core.reproduction.record import Difference, Reproduction
 from airflow_mlops.core.rollout.verdict import Verdict
-from airflow_mlops.core.training.artifact import FeatureCode, InputColumn, Signature, TrainedModel
+from airflow_mlops.core.serving.transform_rows import Predicted
+from airflow_mlops.core.training.artifact import (
+    ColumnLineage,
+    FeatureCode,
+    InputColumn,
+    Signature,
+    TrainedModel,
+)
+from airflow_mlops.core.training.leakage import FeatureStrength, LeakageReport
 from airflow_mlops.core.validation.result import ExpectationResult, ValidationResult
 
 STORE = "file:///srv/store"
+OWNED = {
+    "name": "flight_delay",
+    "description": "Will a flight be late?",
+    "owner": "ada",
+    "team": "punctuality",
+    "contact": "punctuality@example.org",
+}
 NOW = datetime(2024, 5, 1, 12, tzinfo=timezone.utc)
 
 
@@ -281,4 +299,93 @@ def erasure() -> Erasure:
         why="Mr Smith of 7 Elm Street asked for it",
         run=None,
         at=NOW,
+    )
+
+
+def joined_version() -> DatasetVersion:
+    """The rows with a column of ``flight_delay__weather``."""
+    parent = dataset_version()
+    weather = DatasetRef(name="flight_delay__weather", id="2" * 64)
+    made = Derivation(kind="join", parents=(parent.ref, weather), by="task", note="9 of 20 rows")
+    columns = (*parent.columns, Column(name="wind", type="double", nulls=0))
+    return parent.model_copy(update={"id": "1" * 64, "columns": columns, "derivation": made})
+
+
+def measured_model() -> TrainedModel:
+    """One whose features were measured to be made of raw columns, of which one was joined."""
+    signature = Signature(
+        inputs=(InputColumn(name="distance", type="number"), InputColumn(name="wind", type="number")),
+        features=("far", "storm"),
+    )
+    lineage = ColumnLineage(how="measured", columns={"far": ("distance",), "storm": ("distance", "wind")})
+    return trained_model().model_copy(update={"signature": signature, "column_lineage": lineage})
+
+
+def taken_in() -> TakenIn:
+    return TakenIn(until=NOW, answers=600, rows=610, labels=570)
+
+
+def look() -> Look:
+    """One that asks for retraining."""
+    return Look(
+        run="flight_delay.monitor/scheduled",
+        since=NOW - timedelta(days=1),
+        until=NOW,
+        champion=3,
+        drift="f" * 64,
+        performance="e" * 64,
+        outcome="drift",
+        share=0.4,
+        columns=("distance",),
+        metrics={"log_loss": 0.6},
+        judged_on="measured",
+        failed_gates=(),
+        decision=RetrainDecision(
+            retrain=True,
+            reasons=(Reason(cause="drift", said="distance drifted", columns=("distance",)),),
+            said="retrain: distance drifted",
+            shaped=0.1,
+        ),
+        at=NOW + timedelta(minutes=1),
+    )
+
+
+def leakage_report() -> LeakageReport:
+    return LeakageReport(
+        dataset=DatasetRef(name="flight_delay", id="d" * 64),
+        rows=20,
+        objective="binary",
+        max_auc=0.95,
+        severity="fail",
+        strengths=(FeatureStrength(feature="arrived", auc=0.99),),
+        leaks=("arrived",),
+        cuts=(),
+        changes=(),
+        compared_with=DatasetRef(name="flight_delay", id="3" * 64),
+        unproved=(),
+    )
+
+
+def skew_report() -> SkewReport:
+    return SkewReport(
+        model="flight_delay",
+        champion=3,
+        since=NOW - timedelta(days=1),
+        until=NOW,
+        requests=9,
+        rows=9,
+        features=(),
+        outcome="equal",
+        reason="all are equal",
+    )
+
+
+def predicted() -> Predicted:
+    return Predicted(
+        model="flight_delay",
+        version=3,
+        dataset="flight_delay__scoring",
+        dataset_id="d" * 64,
+        parts=2,
+        rows=20,
     )
