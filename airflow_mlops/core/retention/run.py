@@ -24,6 +24,7 @@ from airflow_mlops.core.retention.policy import (
 )
 from airflow_mlops.core.store import Log, Store
 from airflow_mlops.core.store.blobs import blob_key
+from airflow_mlops.core.store.chain import note_removal
 from airflow_mlops.core.store.removal import Removal
 
 if TYPE_CHECKING:
@@ -96,7 +97,9 @@ def prune(
     ripe = sorted(sha256 for sha256, since in unnamed.items() if moment - since >= policy.grace)
     if not dry_run:
         for key in sorted(without):
-            store.remove(key)
+            if store.exists(key):
+                note_removal(store, key, f"retention of {model}")
+                store.remove(key)
         # Between the first look and now a run may have named one of them.
         again = referred(store, blobs, without=without, leaves=data) if ripe else set()
         ripe = [sha256 for sha256 in ripe if sha256 not in again]
