@@ -59,8 +59,5 @@ def run(arguments: argparse.Namespace) -> int:
         return 0
     page = (as_html if out.suffix == ".html" else as_markdown)(card).encode()
     write_page(page, out)
-    complete = sum(not part.missing for part in card.parts)
-    print(
-        f"{out}: card of {dossier.name}, {complete} of {len(card.parts)} sections complete, {len(page):,} bytes"
-    )
+    print(f"{out}: card of {dossier.name}, {card.complete} complete, {len(page):,} bytes")
     return 0

@@ -122,6 +122,12 @@ class Document:
     footer: str
 
     @property
+    def complete(self) -> str:
+        """How many of the sections that tell something of the version lack nothing."""
+        told = [part for part in self.parts if part.key not in ("summary", "annex")]
+        return f"{sum(not part.missing for part in told)} of {len(told)} sections"
+
+    @property
     def parts(self) -> tuple[Part, ...]:
         """All sections, in their order."""
         return tuple(part for chapter in self.chapters for part in chapter.parts)

@@ -10,8 +10,9 @@ from airflow_mlops.core.card.dossier import Dossier, gather
 from airflow_mlops.core.card.history import History
 from airflow_mlops.core.card.reading import Gap, when
 from airflow_mlops.core.card.story_events import Event, of_life, of_making, of_traffic
-from airflow_mlops.core.card.wording import line, moment
+from airflow_mlops.core.card.wording import line, moment, short
 from airflow_mlops.core.record import Record
+from airflow_mlops.core.registry.policies import PolicyChange
 from airflow_mlops.core.registry.releases import ReleaseEvent
 from airflow_mlops.core.registry.versions import Registry
 from airflow_mlops.core.store import Store
@@ -44,7 +45,7 @@ def tell(store: Store, model: str, version: int | None = None, *, as_of: datetim
     dossiers = _all(store, model, as_of, history)
     events = [event for one in dossiers for event in _events(one)]
     events += [_ended(one) for one in history.releases if one.version is None and one.event == "refused"]
-    events += [_changed(one.at, one.who, one.spec) for one in history.policies]
+    events += [_changed(one) for one in history.policies]
     newest = max(dossiers, key=lambda one: when(one.as_of))
     champion = next((one for one in reversed(dossiers) if one.place and one.place.role == "champion"), None)
     now = stand(champion) if champion else f"no version of {model} answers requests"
@@ -83,7 +84,8 @@ def _all(store: Store, model: str, as_of: datetime | None, history: History) -> 
 
 
 def _events(dossier: Dossier) -> list[Event]:
-    return [*of_making(dossier), *of_traffic(dossier), *of_life(dossier)]
+    policy = [_changed(dossier.policy)] if dossier.policy else []
+    return [*policy, *of_making(dossier), *of_traffic(dossier), *of_life(dossier)]
 
 
 def _story(about: str, dossiers: list[Dossier], events: Iterable[Event], now: str) -> Story:
@@ -98,5 +100,6 @@ def _ended(release: ReleaseEvent) -> Event:
     return Event(at=release.at, kind="release", said=said, details=(f"run {line(release.run)}",), order=95)
 
 
-def _changed(at: datetime, who: str, spec: str) -> Event:
-    return Event(at=at, kind="policy", said=f"{line(who, 100)} brought another spec, {spec[:12]}", order=1)
+def _changed(policy: PolicyChange) -> Event:
+    said = f"{line(policy.who, 100)} brought the spec {short(line(policy.spec))}"
+    return Event(at=policy.at, kind="policy", said=said, details=(f"run {line(policy.run)}",), order=4)

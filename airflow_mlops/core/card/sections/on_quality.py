@@ -35,11 +35,15 @@ def performance(dossier: Dossier) -> Part:
     blocks: list[Block] = [*absent("performance", dossier), Words(_held_out(found))]
     blocks += [_gates(found), _metrics(found)]
     if found.calibration is not None and found.calibration.bins:
-        told = f"Calibration: expected error {number(found.calibration.error)}."
+        told = f"Calibration: predicted against observed; expected error {number(found.calibration.error)}."
         blocks.append(pictures.drawn(partial(page_curves.calibration, found.calibration), told))
     blocks += _costs(found)
     if found.importance is not None and found.importance.features:
-        caption = "What moves its answers: mean absolute SHAP contribution of each feature."
+        first = ", ".join(
+            f"{line(one.feature, 60)} {number(one.contribution)}" for one in found.importance.features[:5]
+        )
+        blocks.append(Words(f"What moves its answers most: {first}."))
+        caption = "Mean absolute SHAP contribution of each feature, in the margin of the model."
         blocks.append(pictures.drawn(partial(page_rows.importance, found.importance.features), caption))
     if found.page is not None:
         blocks += [

@@ -83,7 +83,7 @@ def _environment(dossier: Dossier) -> list[Block]:
     lines = [line(one, 200) for one in lock.splitlines()[:5000]]
     comments = [one.lstrip("# ") for one in lines if one.startswith("#")]
     packages = [one for one in lines if one and not one.startswith("#")]
-    shown = [one for one in packages if one.partition("==")[0] in _SHOWN]
+    shown = [one for one in packages if one.partition("==")[0].removesuffix("-cpu") in _SHOWN]
     pairs: list[tuple[str, Cell]] = [
         ("environment", f"{'; '.join(comments[:2]) or 'python not said'}; {len(packages):,} locked packages")
     ]
