@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import Any
 
 from airflow_mlops.core.data.pin import Pin, pin_key
@@ -99,12 +100,12 @@ class Ancestry:
     def _sources(self, version: DatasetVersion, node: str) -> None:
         """What a snapshot was taken of."""
         if version.query is not None:
-            facts = {"connection": version.query.connection, "sql": version.query.sql}
+            facts: dict[str, Any] = {"connection": version.query.connection, "sql": version.query.sql}
             said = " ".join(version.query.sql.split())
             label = f"query on {version.query.connection}"
             query = self._growing.add("query", f"{version.query.connection} {said}", label, said, facts)
             self._growing.link(query, node, "snapshot")
-            node = query if not version.files else node
+            return
         place = node
         if version.table is not None:
             table = version.table
@@ -115,12 +116,10 @@ class Ancestry:
                 "table", f"{uri} {table.version}", label, f"Delta Lake table {uri}", facts
             )
             self._growing.link(place, node, "snapshot")
-        if version.query is None:
-            for file in version.files[: self._files]:
-                self._growing.link(
-                    self._file(version, file), place, "snapshot" if place == node else "file of"
-                )
-            self._rest(version, place)
+        shown = self._shown(len(version.files))
+        for file in version.files[:shown]:
+            self._growing.link(self._file(version, file), place, "snapshot" if place == node else "file of")
+        self._rest(version, place, shown)
 
     def _file(self, version: DatasetVersion, file: DataFile) -> str:
         uri = f"{version.root}/{file.source}" if version.root else None
@@ -139,8 +138,12 @@ class Ancestry:
         key = f"{uri or file.source}#{file.version_id or file.sha256}"
         return self._growing.add(kind, key, uri or file.source, said, facts)
 
-    def _rest(self, version: DatasetVersion, place: str) -> None:
-        rest = version.files[self._files :]
+    def _shown(self, files: int) -> int:
+        """How many of so many files are named: a single one is not worth a sum."""
+        return files if files == self._files + 1 else self._files
+
+    def _rest(self, version: DatasetVersion, place: str, shown: int) -> None:
+        rest = version.files[shown:]
         if not rest:
             return
         rows, size = sum(file.rows for file in rest), sum(file.size for file in rest)
@@ -162,9 +165,8 @@ class Ancestry:
         node = self._growing.add(
             "dataset", f"{pin.name}@{pin.id}", _label(pin.ref), said, facts, at=pin.created_at
         )
-        for number, one in enumerate(pin.objects()):
-            if number == self._files:
-                break
+        shown = self._shown(len(pin.sources))
+        for one in islice(pin.objects(), shown):
             uri = f"{pin.root}/{one.source}"
             pinned = (
                 f"S3 version {one.version_id}" if one.version_id else f"SHA-256 {short(one.sha256 or '')}"
@@ -174,8 +176,8 @@ class Ancestry:
             key = f"{uri}#{one.version_id or one.sha256}"
             said = f"{pinned}, {megabytes(one.size)}"
             self._growing.link(self._growing.add("object", key, uri, said, facts), node, "pinned")
-        if (more := len(pin.sources) - self._files) > 0:
-            size = sum(pin.sizes[self._files :])
+        if (more := len(pin.sources) - shown) > 0:
+            size = sum(pin.sizes[shown:])
             rest = self._growing.add(
                 "more",
                 f"files of {pin.name}@{pin.id}",

@@ -48,9 +48,28 @@ class Growing:
 
     def graph(self, root: str, unread: tuple[str, ...] = ()) -> Graph:
         """The whole graph. :param unread: keys of records that could not be read."""
-        return Graph(
-            root=root, nodes=tuple(self._nodes.values()), edges=tuple(self._edges.values()), unread=unread
-        )
+        nodes = tuple(self._nodes[one] for one in self._sorted())
+        return Graph(root=root, nodes=nodes, edges=tuple(self._edges.values()), unread=unread)
+
+    def _sorted(self) -> list[str]:
+        """The nodes, each behind what it came of."""
+        made_of: dict[str, list[str]] = {node: [] for node in self._nodes}
+        for source, target in self._edges:
+            made_of[target].append(source)
+        seen: set[str] = set()
+        done: list[str] = []
+
+        def visit(node: str) -> None:
+            if node in seen:
+                return
+            seen.add(node)
+            for source in made_of[node]:
+                visit(source)
+            done.append(node)
+
+        for node in self._nodes:
+            visit(node)
+        return done
 
 
 def counted(number: int, one: str, many: str = "") -> str:

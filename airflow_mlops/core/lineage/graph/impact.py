@@ -108,6 +108,7 @@ class Impact(Record):
     :param asked: what was asked, and how it was understood, in words.
     :param how: by what a file was found; None for a dataset version.
     :param files: that were meant, the first thousand of ``file_count``.
+    :param looked_at: how many dataset versions the store has.
     :param unknown: model versions (``model:version``) that can't be judged: a manifest of their data is gone.
     :param unread: keys of records that are lost or damaged: what they would say is missing here.
     """
@@ -120,6 +121,7 @@ class Impact(Record):
     versions: tuple[TouchedVersion, ...]
     endpoints: tuple[TouchedEndpoint, ...]
     predictions: tuple[TouchedPredictions, ...]
+    looked_at: int
     unknown: tuple[str, ...] = ()
     unread: tuple[str, ...] = ()
 
@@ -228,6 +230,7 @@ def _impact(
         versions=tuple(sorted(versions, key=lambda one: (one.created_at, one.model, one.version))),
         endpoints=tuple(endpoints),
         predictions=tuple(sorted(predictions, key=lambda one: (one.scored_at, one.model, one.number))),
+        looked_at=len(index.datasets.all),
         unknown=tuple(unknown),
         unread=index.unread,
     )

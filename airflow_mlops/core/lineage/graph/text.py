@@ -32,7 +32,16 @@ def impact_lines(impact: Impact) -> Iterator[str]:
     if impact.how is not None:
         yield from _files(impact)
     if not impact.found:
-        yield "nothing was touched by it"
+        asked = (
+            f"{counted(impact.looked_at, 'dataset version')} looked at"
+            if impact.looked_at
+            else "none is there"
+        )
+        yield (
+            f"no dataset version holds it ({asked})"
+            if impact.how
+            else "nothing was made of it or shares files with it"
+        )
     yield from _list("dataset versions", impact.datasets, _dataset)
     yield from _list("model versions", impact.versions, _version)
     yield from _list(
