@@ -6,9 +6,10 @@ import csv
 import io
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from airflow_mlops.core.data.erasures import erasure_log
 from airflow_mlops.core.data.version import DatasetRef
 from airflow_mlops.core.erasure.subject import Subject
 from airflow_mlops.core.erasure.versions import Held
@@ -77,11 +78,13 @@ class Attachments:
 
     def find(self, data: frozenset[str], progress: Progress) -> Attached:
         """Look through them. :param data: hashes of the files of dataset versions, which are no records."""
-        found, seen = Attached(), set[str]()
+        found, seen, anew = Attached(), set[str](), self._written_anew()
         for one in self._all(found, data, progress):
-            if one.sha256 not in seen:
-                seen.add(one.sha256)
-                self._look(one, found)
+            sha256: str | None = one.sha256
+            while sha256 is not None and sha256 not in seen:
+                seen.add(sha256)
+                self._look(replace(one, sha256=sha256), found)
+                sha256 = anew.get(sha256)
         return found
 
     def rewritten(self, found: Attached) -> dict[str, str | None]:
@@ -91,6 +94,11 @@ class Attachments:
             left = self._without(get_bytes(self._store, sha256), found.tested.get(sha256))
             made[sha256] = put_bytes(self._store, left) if left is not None else None
         return made
+
+    def _written_anew(self) -> dict[str, str | None]:
+        """What earlier erasures have put in the place of blobs: no other record names it."""
+        entries = erasure_log(self._store, self._model).entries()
+        return {old: new for _, entry in entries for old, new in entry.blobs.items()}
 
     def _all(self, found: Attached, data: frozenset[str], progress: Progress) -> Iterator[Attachment]:
         for _, entry in predictions_log(self._store, self._model).entries():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -214,8 +214,8 @@ def _versions(store: Store) -> Iterator[DatasetVersion]:
         yield parse(store.read(item.key), DatasetVersion, item.key)
 
 
-def _types(version: DatasetVersion, column: str) -> Sequence[str]:
-    return [one.type for one in version.columns if one.name == column]
+def _types(version: DatasetVersion, column: str) -> tuple[str, ...]:
+    return tuple(one.type for one in version.columns if one.name == column)
 
 
 def _inside(times: Places, window: Window) -> int:

@@ -19,8 +19,8 @@ from airflow_mlops.core.store.results import parse
 if TYPE_CHECKING:
     from airflow_mlops.spec import Retention
 
-#: A version that was protected no longer needs what was taken out of it.
-_FORGETS_ITS_PARENTS = "privacy"
+#: A version that was protected, or from which a person was erased, no longer needs what was taken out of it.
+_FORGET_THEIR_PARENTS = ("privacy", "erasure")
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ def expendable(
     """The dataset versions that a policy lets go.
 
     One goes if it is older than ``policy.keep``, and neither a kept model nor another version that stays refers to it.
-    What a privacy version was made of is not kept for its sake.
+    What a version of a privacy action or an erasure was made of is not kept for its sake.
 
     :param models: the kept ones.
     """
@@ -107,6 +107,6 @@ def _with_ancestors(refs: Iterable[DatasetRef], found: dict[DatasetRef, Manifest
             continue
         needed.add(ref)
         made = found[ref].derivation
-        if made is not None and made.kind != _FORGETS_ITS_PARENTS:
+        if made is not None and made.kind not in _FORGET_THEIR_PARENTS:
             waiting += made.parents
     return needed
