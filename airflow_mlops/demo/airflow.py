@@ -32,6 +32,7 @@ class LocalAirflow:
     :param examples: also load the example DAGs of Airflow and its providers.
     :param parallelism: how many tasks may run at once.
     :param warm: modules imported once, by the scheduler, so that no task spends time on importing them.
+    :param users: roles (``viewer``, ``user``, ``op``, ``admin``) of users beside ``admin``, by name.
     :param processes: a set to add its processes to; one of its own when not given.
     :param timeout: seconds within which it must be healthy.
     """
@@ -46,6 +47,7 @@ class LocalAirflow:
         examples: bool = False,
         parallelism: int = 4,
         warm: Sequence[str] = (),
+        users: Mapping[str, str] | None = None,
         processes: Processes | None = None,
         timeout: float = START_TIMEOUT,
     ) -> None:
@@ -58,6 +60,7 @@ class LocalAirflow:
         self._examples = examples
         self._parallelism = parallelism
         self._warm = tuple(warm)
+        self._users = dict(users or {})
         self._processes = processes
         self._timeout = timeout
         self._exit = ExitStack()
@@ -82,6 +85,10 @@ class LocalAirflow:
     def password(self) -> str:
         """Password of the user ``admin``."""
         return self._credentials.password
+
+    def client_of(self, user: str) -> Airflow:
+        """A client that is logged in as another user of ``users``, for a ``with`` block."""
+        return Airflow(self.url, user, Credentials.admit(self.home, [user])[user])
 
     @property
     def environment(self) -> dict[str, str]:
@@ -116,6 +123,7 @@ class LocalAirflow:
             self._openlineage.parent.mkdir(parents=True, exist_ok=True)
         self._ports = Ports.free()
         self._credentials = Credentials.of(self.home)
+        Credentials.admit(self.home, self._users)
         self._settings = airflow_settings(
             self.home,
             [Bundle(bundle.name, bundle.path.absolute()) for bundle in self._bundles],
@@ -124,6 +132,7 @@ class LocalAirflow:
             parallelism=self._parallelism,
             examples=self._examples,
             openlineage=self._openlineage,
+            users=self._users,
         )
 
     def _launch(self) -> Child:

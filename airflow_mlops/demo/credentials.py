@@ -6,6 +6,7 @@ import base64
 import json
 import os
 import secrets
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -39,6 +40,15 @@ class Credentials:
         _write_private(home / _PASSWORDS, json.dumps({USERNAME: made.password}))
         _write_private(stored, json.dumps(asdict(made)))
         return made
+
+    @staticmethod
+    def admit(home: Path, users: Iterable[str]) -> dict[str, str]:
+        """Passwords of ``admin`` and of further users, by name; made for those who have none yet."""
+        passwords: dict[str, str] = json.loads((home / _PASSWORDS).read_text())
+        new = {user: secrets.token_urlsafe(12) for user in users if user not in passwords}
+        if new:
+            _write_private(home / _PASSWORDS, json.dumps({**passwords, **new}))
+        return {**passwords, **new}
 
     @classmethod
     def _make(cls) -> Credentials:

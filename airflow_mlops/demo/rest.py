@@ -15,6 +15,8 @@ from airflow_mlops.demo.transport import RestError, Transport
 
 _POLL = 0.25
 _FINISHED = frozenset({"success", "failed"})
+#: A task that waits for a person; deferred is one that looks for the answer to what an earlier try asked.
+_WAITING = ("awaiting_input", "deferred")
 _CONFLICT = 409
 
 
@@ -87,6 +89,42 @@ class Task:
         """From Airflow's answer."""
         return cls(
             answer["task_id"], answer["map_index"], answer["state"], answer["try_number"], answer["duration"]
+        )
+
+
+@dataclass(frozen=True)
+class OpenQuestion:
+    """A task that waits for a person.
+
+    :param dag_id: of which DAG.
+    :param run_id: of which run.
+    :param task_id: which task.
+    :param map_index: -1 when it is not mapped.
+    :param subject: what it asks, in a line.
+    :param body: what the person sees, as Markdown.
+    :param users: ids of who may answer; empty for everybody.
+    """
+
+    dag_id: str
+    run_id: str
+    task_id: str
+    map_index: int
+    subject: str
+    body: str
+    users: tuple[str, ...]
+
+    @classmethod
+    def of(cls, answer: Mapping[str, Any]) -> OpenQuestion:
+        """From Airflow's answer."""
+        task = answer["task_instance"]
+        return cls(
+            dag_id=task["dag_id"],
+            run_id=task["dag_run_id"],
+            task_id=task["task_id"],
+            map_index=task["map_index"],
+            subject=answer["subject"],
+            body=answer.get("body") or "",
+            users=tuple(user["id"] for user in answer.get("assigned_users") or ()),
         )
 
 
@@ -368,6 +406,28 @@ class Airflow:
         """
         body = {"chosen_options": list(options), "params_input": dict(params or {})}
         self._http.request("PATCH", _hitl_path(dag_id, run_id, task_id, map_index), json=body)
+
+    def open_questions(self, dag_id: str = "~", run_id: str = "~") -> list[OpenQuestion]:
+        """The tasks that wait for a person now, the oldest first; ``~`` stands for every DAG, or every run."""
+        # Airflow keeps questions of tasks that ended without an answer: only those that wait count.
+        params = {"response_received": False, "state": list(_WAITING), "order_by": "created_at", "limit": 100}
+        answer = self._http.request("GET", f"{_run_path(dag_id, run_id)}/hitlDetails", params=params)
+        return [OpenQuestion.of(item) for item in answer["hitl_details"]]
+
+    def decide(self, question: OpenQuestion, choice: str, comment: str = "") -> None:
+        """Approve or reject a version that waits for approval.
+
+        :param choice: ``Approve`` or ``Reject``.
+        :raises RestError: with status 403 for a user who is not asked, 409 when it was answered before.
+        """
+        self.answer(
+            question.dag_id,
+            question.run_id,
+            question.task_id,
+            [choice],
+            params={"comment": comment},
+            map_index=question.map_index,
+        )
 
 
 def _run_path(dag_id: str, run_id: str) -> str:

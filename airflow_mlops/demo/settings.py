@@ -75,6 +75,7 @@ def airflow_settings(
     parallelism: int,
     examples: bool,
     openlineage: Path | None,
+    users: Mapping[str, str] | None = None,
 ) -> dict[str, str]:
     """The environment variables that make a local Airflow.
 
@@ -85,13 +86,14 @@ def airflow_settings(
     :param parallelism: how many tasks may run at once.
     :param examples: whether the example DAGs of Airflow and its providers are loaded.
     :param openlineage: file for OpenLineage events; none are made without it.
+    :param users: roles of further users, by name.
     """
     return {
         "AIRFLOW_HOME": str(home),
         **_NO_TELEMETRY,
         **_core(home, parallelism, examples),
         **_api(ports),
-        **_secrets(home, credentials),
+        **_secrets(home, credentials, users or {}),
         **_dag_processor(bundles),
         **_openlineage(openlineage),
     }
@@ -130,12 +132,15 @@ def _api(ports: Ports) -> dict[str, str]:
     }
 
 
-def _secrets(home: Path, credentials: Credentials) -> dict[str, str]:
+def _secrets(home: Path, credentials: Credentials, users: Mapping[str, str]) -> dict[str, str]:
+    roles = {USERNAME: "admin", **users}
     return {
         "AIRFLOW__CORE__FERNET_KEY": credentials.fernet_key,
         "AIRFLOW__API__SECRET_KEY": credentials.api_secret,
         "AIRFLOW__API_AUTH__JWT_SECRET": credentials.jwt_secret,
-        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": f"{USERNAME}:admin",
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": ",".join(
+            f"{name}:{role}" for name, role in roles.items()
+        ),
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(credentials.passwords_file(home)),
     }
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from airflow.providers.standard.exceptions import HITLRejectException, HITLTimeoutError
 from airflow.providers.standard.operators.hitl import ApprovalOperator
 from airflow.sdk import Param
+from airflow.sdk.definitions.param import ParamsDict
 from airflow.sdk.exceptions import ParamValidationError, TaskAwaitingInput
 
 from airflow_mlops.core.errors import NotApproved
@@ -65,12 +66,12 @@ class ApproveOperator(MlopsOperator, ApprovalOperator):
             description="Why; it is kept with the answer.",
             source="task",
         )
+        # Airflow hands in the params of the DAG; its own operator leaves them out of the form again.
+        params = ParamsDict(kwargs.pop("params", None))
+        params[COMMENT] = comment
         kwargs.setdefault("response_timeout", _BY_THE_SPEC)
         super().__init__(
-            subject="May this version meet live requests?",
-            params={COMMENT: comment},
-            fail_on_reject=True,
-            **kwargs,
+            subject="May this version meet live requests?", params=params, fail_on_reject=True, **kwargs
         )
         self.version = version
         self.person = person
