@@ -77,6 +77,7 @@ def _play(console: Console, home: Path, options: argparse.Namespace) -> int:
                 story.bad_release,
                 story.roll_back,
                 story.drift,
+                story.build_again,
             )
         ]
         _close(console, stage, story, acts, time.monotonic() - start)
@@ -108,13 +109,13 @@ def _close(console: Console, stage: Stage, story: Story, acts: Sequence[Act], se
     for act in acts:
         table.add_row(act.letter, act.title, act.outcome, act.why, f"{act.seconds:.0f}")
     console.print(table)
-    console.print(_retraining(acts[-1]))
+    console.print(_retraining(next(act for act in acts if act.letter == "f")))
     answered = ", ".join(f"{variant} {count:,}" for variant, count in sorted(story.answers.items()))
     console.print(f"requests answered: {answered}; failed: {sum(story.failures.values())}")
     console.print(f"store     {stage.store}", markup=False)
     console.print(f"lineage   {stage.lineage}", markup=False)
     console.print(f"task logs {stage.home / 'logs'}", markup=False)
-    console.print(f"all six acts went as told in {seconds:.0f} s", style="green")
+    console.print(f"all seven acts went as told in {seconds:.0f} s", style="green")
 
 
 def _retraining(act: Act) -> Table:

@@ -1,4 +1,4 @@
-"""The story of the demo: six acts, each driven through the Airflow REST API under live traffic."""
+"""The story of the demo: seven acts, each driven through the Airflow REST API under live traffic."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_mlops.core.errors import MlopsError
 from airflow_mlops.core.record import utc_now
 from airflow_mlops.demo.flights import break_batch, month_of
-from airflow_mlops.demo.rest import Airflow, Run, Task
+from airflow_mlops.demo.rest import Airflow, OpenQuestion, Run, Task
 from airflow_mlops.demo.traffic import Traffic
 
 if TYPE_CHECKING:
@@ -31,6 +31,8 @@ LEAKY = {
 }
 #: The same flights are asked about before and after retraining, so that the two can be compared.
 DECEMBER: dict[str, Any] = {"limit": 3000, "order": "december"}
+#: Seconds in which a person reads what is asked. Airflow may fail a task that goes on within about one second.
+_TO_READ = 3.0
 Say = Callable[[str], None]
 
 
@@ -50,7 +52,7 @@ class DemoFailed(MlopsError):
 class Act:
     """What happened in one act.
 
-    :param letter: a to f.
+    :param letter: a to g.
     :param title: what was tried.
     :param outcome: what came of it, in a few words.
     :param why: the reason that the system gave.
@@ -86,17 +88,22 @@ class Story:
 
     def prepare(self) -> None:
         """Wait until Airflow knows the DAGs."""
-        for name in ("release", "monitor", "rollout", "rollback"):
+        for name in ("release", "monitor", "rollout", "rollback", "reproduce"):
             self._airflow.wait_for_dag(f"{MODEL}.{name}", timeout=300)
 
     def first_release(self) -> Act:
-        """(a) The flights of January to June make the first champion."""
+        """(a) The flights of January to June make the first champion, after a person has said yes."""
         start = time.monotonic()
         for month in range(1, 7):
             self._grounds.deliver(month_of(month), month)
-        result = self._release("success")
+        run = self._airflow.trigger(f"{MODEL}.release")
+        question = self._wait_for_question(run)
+        self._say(f"   {question.subject}")
+        time.sleep(_TO_READ)
+        self._airflow.decide(question, "Approve", "every gate passed; nothing serves yet")
+        result = self._finish(run, "conclude", "success")
         self._expect(result, outcome="promoted", champion=1)
-        why = "no rival yet: the gates of the evaluation decided"
+        why = "no rival yet: the gates of the evaluation and a person decided"
         return self._act("a", "release on January-June", "version 1 is the champion", why, result, start)
 
     def broken_batch(self) -> Act:
@@ -175,6 +182,14 @@ class Story:
         why = f"drift in {', '.join(found['columns'])}"
         return self._act("f", "December drifts", "retrained, version 4 is promoted", why, told, start)
 
+    def build_again(self) -> Act:
+        """(g) The champion of act (c) is trained again from its record, and comes out byte for byte."""
+        start = time.monotonic()
+        result = self._run(f"{MODEL}.reproduce", "reproduce", "success", {"version": 2})
+        self._expect(result, version=2, outcome="identical")
+        why = f"model file {result['artifact'][:12]} twice, from the record alone"
+        return self._act("g", "version 2 is built again", "the same bytes", why, result, start)
+
     @staticmethod
     def _period(traffic: Traffic) -> dict[str, str]:
         """Wait for the end of a traffic; what the monitor is told to look at: its requests, and no others."""
@@ -227,6 +242,17 @@ class Story:
         if task.state in ("success", "failed", "skipped"):
             took = f" ({task.seconds:.1f} s)" if task.seconds else ""
             self._say(f"   {task.task_id}: {task.state}{took}")
+
+    def _wait_for_question(self, run: Run, timeout: float = 300.0) -> OpenQuestion:
+        """The question that a release asks people."""
+        deadline = time.monotonic() + timeout
+        while time.monotonic() < deadline:
+            for question in self._airflow.open_questions(run.dag_id, run.run_id):
+                return question
+            if self._airflow.run(run.dag_id, run.run_id).finished:
+                raise DemoFailed(f"{run.dag_id} ended and asked nobody", given=self._blame(run))
+            time.sleep(0.5)
+        raise DemoFailed("the release asked nobody", given=f"{timeout:.0f} s")
 
     def _wait_for_release(self, known: set[str], timeout: float = 300.0) -> Run:
         deadline = time.monotonic() + timeout

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_mlops.spec import ModelSpec
 from airflow_mlops.templates.monitor import monitor
 from airflow_mlops.templates.release import release
+from airflow_mlops.templates.reproduce import reproduce
 from airflow_mlops.templates.rollback import rollback
 from airflow_mlops.templates.rollout import rollout
 from airflow_mlops.templates.score import score
@@ -23,8 +24,8 @@ def lifecycle(
     poll_interval: float | None = None,
     notifiers: Sequence[BaseNotifier] = (),
 ) -> tuple[DAG, ...]:
-    """Make ``<model>.release``, ``<model>.monitor``, ``<model>.rollout``, ``<model>.rollback``, and ``<model>.score``
-    where the spec has a section ``scoring``.
+    """Make ``<model>.release``, ``.monitor``, ``.rollout``, ``.rollback`` and ``.reproduce``; where the spec has a
+    section ``scoring`` also ``.score``.
 
     Called at the top level of a DAG file, that is all: the DAGs register themselves.
 
@@ -39,5 +40,6 @@ def lifecycle(
         monitor(spec, notifiers=notifiers, **place),
         rollout(spec, **place),
         rollback(spec, notifiers=notifiers, **place),
+        reproduce(spec, **place),
     )
     return (*dags, score(spec, **place)) if spec.scoring is not None else dags

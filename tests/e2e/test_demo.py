@@ -14,11 +14,13 @@ import pytest
 
 from airflow_mlops.core.data.reading import load_version
 from airflow_mlops.core.monitoring.alerts.log import alert_log
+from airflow_mlops.core.registry.approvals import approval_log
 from airflow_mlops.core.registry.deployments import DeploymentLog
 from airflow_mlops.core.registry.versions import Registry
+from airflow_mlops.core.reproduction.record import reproduction_log
 from airflow_mlops.core.serving.local import LocalEndpoint
 from airflow_mlops.core.store import Store, open_store
-from airflow_mlops.core.store.blobs import fetch_file
+from airflow_mlops.core.store.blobs import fetch_file, get_bytes
 from airflow_mlops.demo.flights import COLUMNS, month_of
 from airflow_mlops.demo.stage import Stage, raised
 from airflow_mlops.demo.story import MODEL, Act, Story
@@ -80,6 +82,7 @@ def test_a_conf_with_a_mistake_is_answered_with_400(stage: Stage, story: Story) 
 def test_a_first_release_becomes_the_champion(stage: Stage, story: Story, store: Store) -> None:
     act = story.first_release()
     tasks = states(stage, act)
+    assert tasks["approve"] == "success"
     assert tasks["rollout.shadow"] == "skipped"
     assert tasks["promote"] == tasks["conclude"] == "success"
     record = Registry(store, MODEL).get(1)
@@ -90,6 +93,10 @@ def test_a_first_release_becomes_the_champion(stage: Stage, story: Story, store:
     assert record.run is not None
     assert record.run.run_id == act.result["run_id"]
     assert actions(store) == [("promote", 1, None)]
+    ((_, asked),) = approval_log(store, MODEL).entries()
+    assert (asked.version, asked.outcome, [one.user for one in asked.answers]) == (1, "approved", ["admin"])
+    assert asked.evidence is not None
+    assert "auc" in get_bytes(store, asked.evidence).decode(), "what they saw"
 
 
 def test_b_broken_batch_is_stopped_and_quarantined(
@@ -160,12 +167,19 @@ def test_f_drift_starts_a_release_by_itself(stage: Stage, story: Story, store: S
     assert {"blocked release", "rollback", "drift", "retraining"} <= set(told)
 
 
-def test_g_no_live_request_failed(story: Story) -> None:
+def test_g_a_version_is_built_again(stage: Stage, story: Story, store: Store) -> None:
+    act = story.build_again()
+    ((_, made),) = reproduction_log(store, MODEL).entries()
+    assert (made.version, made.outcome) == (2, "identical")
+    assert made.rebuilt == act.result["rebuilt"] == Registry(store, MODEL).get(2).trained.artifact
+
+
+def test_no_live_request_failed(story: Story) -> None:
     assert not story.failures
     assert sum(story.answers.values()) > 5000
 
 
-def test_h_lineage_names_every_version(stage: Stage, story: Story, store: Store) -> None:
+def test_lineage_names_every_version(stage: Stage, story: Story, store: Store) -> None:
     events: list[dict[str, Any]] = [json.loads(line) for line in stage.lineage.read_text().splitlines()]
     finished = [event for event in events if event["eventType"] in ("COMPLETE", "FAIL")]
     jobs = {event["job"]["name"] for event in finished}
@@ -178,14 +192,14 @@ def test_h_lineage_names_every_version(stage: Stage, story: Story, store: Store)
     assert any(event["job"]["name"] == f"{RELEASE}.validate" for event in failed)
 
 
-def test_i_no_secret_lies_in_logs_or_lineage(stage: Stage, story: Story) -> None:
+def test_no_secret_lies_in_logs_or_lineage(stage: Stage, story: Story) -> None:
     password = stage.airflow.password
     for path in [stage.lineage, *stage.home.glob("processes/*.log"), *stage.home.glob("logs/**/*.log")]:
         assert password not in path.read_text(errors="replace"), path
 
 
 @pytest.mark.whole
-def test_j_an_aborted_release_gives_the_traffic_back(stage: Stage, story: Story, store: Store) -> None:
+def test_h_an_aborted_release_gives_the_traffic_back(stage: Stage, story: Story, store: Store) -> None:
     run = _release_in_shadow(stage)
     stage.airflow.rest.abort(RELEASE, run)
     wait_until(lambda: _task(stage, run, "conclude") == "success", 600, 0.5)
@@ -195,7 +209,7 @@ def test_j_an_aborted_release_gives_the_traffic_back(stage: Stage, story: Story,
 
 
 @pytest.mark.whole
-def test_k_a_rollback_during_a_release_ends_the_release(stage: Stage, story: Story, store: Store) -> None:
+def test_i_a_rollback_during_a_release_ends_the_release(stage: Stage, story: Story, store: Store) -> None:
     run = _release_in_shadow(stage)
     rollback = stage.airflow.rest.trigger(f"{MODEL}.rollback", {"to": 2, "reason": "complaints"})
     assert stage.airflow.rest.wait_for_run(rollback.dag_id, rollback.run_id).state == "success"
@@ -207,7 +221,7 @@ def test_k_a_rollback_during_a_release_ends_the_release(stage: Stage, story: Sto
 
 
 @pytest.mark.whole
-def test_l_a_held_release_waits_for_a_person_and_goes_on(stage: Stage, story: Story, store: Store) -> None:
+def test_j_a_held_release_waits_for_a_person_and_goes_on(stage: Stage, story: Story, store: Store) -> None:
     rest = stage.airflow.rest
     run = _release_in_shadow(stage, shadow={"min_samples": 200}, canary={"min_samples": 50})
     held = _control(stage, "hold")

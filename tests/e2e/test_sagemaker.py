@@ -149,12 +149,17 @@ def test_f_drift_starts_a_release_by_itself(story: Story, store: Store, sagemake
 
 
 @pytest.mark.whole
-def test_g_no_live_request_failed(story: Story) -> None:
+def test_g_what_a_job_trained_is_built_again_here(story: Story) -> None:
+    assert story.build_again().result["outcome"] == "identical"
+
+
+@pytest.mark.whole
+def test_no_live_request_failed(story: Story) -> None:
     assert not story.failures
     assert sum(story.answers.values()) > 3000
 
 
-def test_h_no_secret_lies_in_logs_lineage_or_store(stage: AwsStage, story: Story, store: Store) -> None:
+def test_no_secret_lies_in_logs_lineage_or_store(stage: AwsStage, story: Story, store: Store) -> None:
     secrets = (stage.s3.secret_key, stage.airflow.password)
     paths = [stage.lineage, *stage.home.glob("processes/*.log"), *stage.home.glob("logs/**/*.log")]
     for text in [path.read_text(errors="replace") for path in paths]:

@@ -72,6 +72,7 @@ def small_spec(name: str = "flight_delay", **over: Any) -> ModelSpec:
             "retrain": {"windows": 1, "of": 1, "cooldown": "1s"},
         },
         "privacy": None,
+        "approval": None,
         "retention": None,
         **over,
     }

@@ -21,7 +21,8 @@ def dags() -> dict[str, DAG]:
 
 
 def test_lifecycle_makes_one_dag_for_each_purpose(dags: dict[str, DAG]) -> None:
-    assert set(dags) == {f"flight_delay.{name}" for name in ("release", "monitor", "rollout", "rollback")}
+    names = ("release", "monitor", "rollout", "rollback", "reproduce")
+    assert set(dags) == {f"flight_delay.{name}" for name in names}
 
 
 def test_release_runs_its_stages_in_order(dags: dict[str, DAG]) -> None:
