@@ -144,6 +144,14 @@ class S3Root:
             content: bytes = self._body(path, version_id, Range=f"bytes=-{count}").read()
             return content
 
+    def size(self, path: str, version_id: str | None = None) -> int:
+        """Bytes of an object, without reading it. :raises DataError: as :meth:`fetch`."""
+        version = {} if version_id is None else {"VersionId": version_id}
+        key = self._prefix + "/".join(check_path(path))
+        with self._reading(path):
+            asked = {"Bucket": self._bucket, "Key": key, **version, **self._requests.object}
+            return int(self._client.head_object(**asked)["ContentLength"])
+
     def _write(self, body: Any, to: Path) -> None:
         from airflow_mlops.core.data.landing import landing
 
