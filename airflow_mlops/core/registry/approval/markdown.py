@@ -14,7 +14,7 @@ _LONGEST = 300
 #: Signs that mean something within a line; a backslash takes the meaning away (CommonMark, 2.4).
 _SIGNS = re.compile(r"([\\`*_\[\]<>|~&#!$])")
 #: What makes a line a list, a heading or a rule when it stands at its start.
-_START = re.compile(r"^([-+=]|\d+(?=[.)]))")
+_START = re.compile(r"^([-+=](?!\d)|\d+(?=[.)](?:\s|$)))")
 #: What GFM makes a link without being asked; a backslash does not help, a sign of no width within does.
 _LINKS = re.compile(r"(?<=:)(?=//)|(?<=www)(?=\.)|(?<=@)", re.IGNORECASE)
 _NO_WIDTH = "\N{WORD JOINER}"
