@@ -19,6 +19,7 @@ COMMANDS: Final = (
     "aws",
     "card",
     "data",
+    "erase",
     "evaluation",
     "labels",
     "lineage",
@@ -56,8 +57,6 @@ def add_commands(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the chosen command; a mistake of the user is one line and exit code 2, never a traceback."""
-    from airflow_mlops.core.store.actor import act_as
-
     act_as(_user())
     command: Callable[[argparse.Namespace], int | None] = arguments.func
     try:

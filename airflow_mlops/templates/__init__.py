@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from airflow_mlops.templates.erase import erase
 from airflow_mlops.templates.lifecycle import lifecycle
 from airflow_mlops.templates.monitor import monitor
 from airflow_mlops.templates.release import release
@@ -10,4 +11,4 @@ from airflow_mlops.templates.rollback import rollback
 from airflow_mlops.templates.rollout import rollout
 from airflow_mlops.templates.score import score
 
-__all__ = ["lifecycle", "monitor", "release", "reproduce", "rollback", "rollout", "score"]
+__all__ = ["erase", "lifecycle", "monitor", "release", "reproduce", "rollback", "rollout", "score"]

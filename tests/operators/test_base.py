@@ -26,6 +26,7 @@ from airflow_mlops.operators.alerting import LookAlertOperator, ReleaseAlertOper
 from airflow_mlops.operators.base import MlopsOperator, Work, asked_by, run_key
 from airflow_mlops.operators.control import RolloutControlOperator
 from airflow_mlops.operators.data import SnapshotOperator, ValidateOperator
+from airflow_mlops.operators.erasure import EraseOperator
 from airflow_mlops.operators.features import LeakageOperator, SkewOperator
 from airflow_mlops.operators.healing import HealOperator
 from airflow_mlops.operators.join import JoinOperator
@@ -83,6 +84,7 @@ ARGUMENTS: dict[type[MlopsOperator], dict[str, Any]] = {
     AuditLabelsOperator: {"dataset": {}},
     SkewOperator: {},
     PruneOperator: {},
+    EraseOperator: {"subject": "0" * 64},
     ReproduceOperator: {"version": 1},
     BatchTransformOperator: {"dataset": {}, "version": 1},
 }
@@ -111,6 +113,7 @@ TEMPLATED = {
     LookAlertOperator: {"health"},
     ReleaseAlertOperator: {"release"},
     RollbackAlertOperator: {"rollback", "reason"},
+    EraseOperator: {"subject", "reason", "only_look"},
     SnapshotScoringOperator: {"since", "until"},
     ScoreOperator: {"dataset", "version"},
     ReproduceOperator: {"version", "place", "tolerance"},
