@@ -155,9 +155,8 @@ def _tests(dossier: Dossier) -> Event:
     result = dossier.validation
     at = dossier.record.created_at
     if result is None:
-        said = (
-            "the data passed no test" if dossier.record.validation is None else "their result can't be read"
-        )
+        why = "their result can't be read" if dossier.record.validation else "the data passed no test"
+        said = f"version {dossier.version}: {why}"
         return Event(at=at, kind="tests", said=said, dated=False, order=15)
     word = "passed" if result.success else "stopped"
     failed = tuple(
@@ -169,7 +168,7 @@ def _tests(dossier: Dossier) -> Event:
         if result.quarantine
         else ()
     )
-    said = f"{word}: {line(result.reason, 300)}"
+    said = f"version {dossier.version}: {word}: {line(result.reason, 300)}"
     return Event(at=at, kind="tests", said=said, details=(*failed, *aside), dated=False, order=15)
 
 
@@ -177,15 +176,15 @@ def _labels(dossier: Dossier) -> list[Event]:
     audit = dossier.audit
     if audit is None:
         return []
-    said = f"labels audited: {audit.suspects:,} of {audit.rows:,} are likely wrong"
+    said = f"version {dossier.version}: labels audited: {audit.suspects:,} of {audit.rows:,} are likely wrong"
     return [Event(at=dossier.record.created_at, kind="labels", said=said, dated=False, order=16)]
 
 
 def _training(dossier: Dossier) -> Event:
     trained = dossier.record.trained
     said = (
-        f"{line(trained.framework, 80)} on {trained.train_rows:,} rows, {trained.rounds} rounds, seed {trained.seed}, "
-        f"in {trained.seconds:,.1f} s; model file {line(trained.artifact)}"
+        f"version {dossier.version}: {line(trained.framework, 80)} on {trained.train_rows:,} rows, {trained.rounds} "
+        f"rounds, seed {trained.seed}, in {trained.seconds:,.1f} s; model file {line(trained.artifact)}"
     )
     code = (
         f"feature code {line(trained.code.name)} {short(trained.code.sha256)}"
@@ -208,7 +207,7 @@ def _evaluation(dossier: Dossier) -> Event:
     gates = tuple(
         f"gate {line(one.gate.name, 100)}: {one.outcome}; {line(one.reason, 200)}" for one in found.gates[:50]
     )
-    said = f"on {found.rows:,} held-out rows{against}: {metrics}"
+    said = f"version {dossier.version} on {found.rows:,} held-out rows{against}: {metrics}"
     return Event(
         at=dossier.record.created_at, kind="evaluation", said=said, details=gates, dated=False, order=25
     )
@@ -234,10 +233,8 @@ def _erasures(dossier: Dossier) -> list[Event]:
     events = []
     for one in dossier.erasures:
         rows = count(sum(stone.rows for stone in one.tombstones))
-        learned = f"; version {dossier.version} learned from them" if dossier.version in one.retrain else ""
-        said = (
-            f"{one.state} by {line(one.who, 100)}: {rows} rows of subject {short(line(one.subject))}{learned}"
-        )
-        why = (f"why: {line(one.why, 300)}",)
+        said = f"{one.state} by {line(one.who, 100)}: {rows} rows of subject {short(line(one.subject))}"
+        learned = ", ".join(map(str, one.retrain)) or "none"
+        why = (f"why: {line(one.why, 300)}", f"versions that learned from them: {learned}")
         events.append(Event(at=when(one.at), kind="erasure", said=said, details=why, order=90))
     return events

@@ -20,6 +20,8 @@ _NAME = 255
 _GROUP_NAME = 63
 _OBJECTIVE = {"binary": "log loss", "regression": "squared error"}
 _PROBLEM = {"binary": "Binary classification", "regression": "Regression"}
+#: Fields of the schema's intended uses, and what of the spec's card they say.
+_USES = {"factors_affecting_model_efficiency": "limits", "explanations_for_risk_rating": "risks"}
 #: Most hyperparameters that a card takes.
 _PARAMETERS = 100
 
@@ -35,7 +37,7 @@ def card_content(number: int, record: ModelVersion, *, image: str, artifact_url:
         "intended_uses": _uses(record),
         "training_details": _training(record),
         "evaluation_details": [_evaluation(record)],
-        "additional_information": {"custom_details": _details(record)},
+        "additional_information": {**_caveats(record), "custom_details": _details(record)},
     }
     return json.dumps(card, sort_keys=True, separators=(",", ":"))
 
@@ -47,7 +49,7 @@ def _overview(number: int, record: ModelVersion, image: str, artifact_url: str) 
         "model_version": number,
         "model_description": _text(record.spec.get("description") or record.model, _SHORT),
         "model_creator": _text(record.created_by, _SHORT),
-        "model_owner": _text(record.spec.get("owner") or "airflow", _SHORT),
+        "model_owner": _text(_owner(record), _SHORT),
         "model_artifact": [_text(artifact_url, _SHORT)],
         "algorithm_type": _text(trained.framework, _SHORT),
         "problem_type": _PROBLEM.get(trained.objective, trained.objective),
@@ -58,11 +60,32 @@ def _overview(number: int, record: ModelVersion, image: str, artifact_url: str) 
 def _uses(record: ModelVersion) -> dict[str, Any]:
     label = (record.spec.get("data") or {}).get("label", "the label")
     inputs = ", ".join(column.name for column in record.trained.signature.inputs)
-    return {
-        "purpose_of_model": _text(record.spec.get("description") or f"predicts {label}", _LONG),
-        "intended_uses": _text(f"predicts {label} from {inputs}", _LONG),
+    purpose = _said(record, "purpose") or record.spec.get("description") or f"predicts {label}"
+    uses = {
+        "purpose_of_model": _text(purpose, _LONG),
+        "intended_uses": _text(_said(record, "users") or f"predicts {label} from {inputs}", _LONG),
         "risk_rating": "Unknown",
     }
+    for field, name in _USES.items():
+        if text := _said(record, name):
+            uses[field] = _text(text, _LONG)
+    return uses
+
+
+def _caveats(record: ModelVersion) -> dict[str, Any]:
+    out_of_scope = _said(record, "out_of_scope")
+    found = {"caveats_and_recommendations": f"Out of scope: {out_of_scope}"} if out_of_scope else {}
+    return {name: _text(text, _LONG) for name, text in found.items()}
+
+
+def _said(record: ModelVersion, name: str) -> str:
+    """What people wrote for the model's card in the spec; empty for a version from before there was one."""
+    return str((record.spec.get("card") or {}).get(name) or "")
+
+
+def _owner(record: ModelVersion) -> str:
+    told = (record.spec.get(name) for name in ("owner", "team", "contact"))
+    return ", ".join(str(one) for one in told if one) or "airflow"
 
 
 def _training(record: ModelVersion) -> dict[str, Any]:
