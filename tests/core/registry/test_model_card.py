@@ -55,6 +55,23 @@ def test_what_a_card_says(store: Store) -> None:
     assert found["training_details"]["training_job_details"]["training_datasets"] == ["orders@d1"]
 
 
+def test_what_people_wrote_for_the_model_s_card_stands_in_sagemaker_s_too(store: Store) -> None:
+    texts = {"purpose": "Finds late orders.", "users": "Dispatchers.", "limits": "No strikes.", "risks": "Waits.",
+             "out_of_scope": "Wages."}  # fmt: skip
+    asked = spec(owner="ann", team="logistics", contact="logistics@example.com", card=texts)
+    _, record = register(store, spec=asked)
+    found = card(record)
+    assert found["model_overview"]["model_owner"] == "ann, logistics, logistics@example.com"
+    assert found["intended_uses"] == {
+        "purpose_of_model": "Finds late orders.",
+        "intended_uses": "Dispatchers.",
+        "factors_affecting_model_efficiency": "No strikes.",
+        "risk_rating": "Unknown",
+        "explanations_for_risk_rating": "Waits.",
+    }
+    assert found["additional_information"]["caveats_and_recommendations"] == "Out of scope: Wages."
+
+
 def test_the_same_record_gives_the_same_card(store: Store) -> None:
     _, record = register(store)
     first = card_content(1, record, image=IMAGE, artifact_url=URL)
@@ -72,7 +89,8 @@ def test_the_sdk_of_aws_understands_every_field(store: Store) -> None:
         }
     )
     params = {f"p{number}": number for number in range(200)}
-    asked = spec(description="d" * 5000, training={"params": {"max_depth": 3}})
+    said = dict.fromkeys(("purpose", "users", "out_of_scope", "limits", "risks"), "t" * 5000)
+    asked = spec(description="d" * 5000, training={"params": {"max_depth": 3}}, card=said)
     _, record = register(store, spec=asked, evaluation=found)
     record = record.model_copy(update={"spec": {**record.spec, "training": {"params": params}}})
     given = card(record)
