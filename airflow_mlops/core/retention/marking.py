@@ -48,7 +48,7 @@ def referred(
     found: set[str] = set()
     for number, item in enumerate(store.list("")):
         if not item.key.startswith(_WITHOUT_BLOBS) and item.key not in without:
-            found |= _named(store.read(item.key))
+            found |= named(store.read(item.key))
         if number and number % 10_000 == 0:
             progress(f"looked at {number:,} objects")
     data, seen = set(leaves), set[str]()
@@ -65,8 +65,9 @@ def _of_record(store: Store, sha256: str) -> set[str]:
         data = store.read(blob_key(sha256))
     except KeyMissing:
         return set()
-    return _named(data) if data.lstrip()[:1] in _TEXT else set()
+    return named(data) if data.lstrip()[:1] in _TEXT else set()
 
 
-def _named(data: bytes) -> set[str]:
+def named(data: bytes) -> set[str]:
+    """All that looks like a hash in the text of a record."""
     return {match.decode() for match in _HASH.findall(data)}

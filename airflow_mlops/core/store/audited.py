@@ -35,6 +35,8 @@ OF_MODEL: Final[dict[str, Kind]] = {
     "verdicts": "decision",
     "versions": "model",
 }
+#: Of these, what is kept under a name of its own: their numbers are those of versions, and need not be without gaps.
+NOT_LOGS: Final = ("refused", "replays", "verdicts")
 #: ``models/<model>/<part>/...`` that is not audited, so that nothing is left out by oversight.
 NOT_OF_MODEL: Final = ("alerts", "answers", "importance", "pictures", "predictions", "usual")
 #: ``endpoints/<model>/<part>/...``: what the endpoint was proved to serve, and its changes on the way there.
@@ -77,3 +79,15 @@ def _found(key: str) -> tuple[str, Kind] | None:
     if len(names) > 2 and names[1] in parts:
         return model_chain(names[0]), parts[names[1]]
     return None
+
+
+def prefixes_of(chain: str) -> tuple[str, ...]:
+    """Where the records of a chain lie; below some of them are also those of others (see :func:`chain_of`)."""
+    if chain == STORE_CHAIN:
+        return tuple(f"{place}/" for place in OF_STORE)
+    model = chain.removeprefix(f"{AUDIT}/models/")
+    return (
+        *(f"models/{model}/{part}/" for part in OF_MODEL),
+        *(f"endpoints/{model}/{part}/" for part in OF_ENDPOINT),
+        *(f"{place}/{model}{end}" for place in OF_DATASET for end in ("/", "__")),
+    )
