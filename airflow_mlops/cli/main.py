@@ -16,6 +16,7 @@ from airflow_mlops.core.store.actor import act_as
 #: Commands, each a module of this package (with _ for -); importing them is cheap, ``func`` imports what does the work.
 COMMANDS: Final = (
     "answers",
+    "audit",
     "aws",
     "card",
     "data",
