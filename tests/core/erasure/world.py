@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
+import pytest
 
 from airflow_mlops.core.data.join import join
 from airflow_mlops.core.data.reading import load_version
@@ -42,6 +44,7 @@ MODEL = "orders"
 AT = datetime(2026, 4, 1, tzinfo=timezone.utc)
 COLUMNS = Columns("customer", "customer")
 START = pd.Timestamp("2024-01-01", tz="UTC")
+_LIVED: list[Path] = []
 
 
 def person(plain: str = PERSON) -> Subject:
@@ -183,6 +186,24 @@ def live(world: World) -> None:
     plan = plan_scoring(store, model_spec, pin_source(store, world.root, model_spec), at=AT, version=1)
     score(store, plan, by="ann")
     review(world, joined)
+
+
+def lived_folder(factory: pytest.TempPathFactory) -> Path:
+    """A folder with a store that lived, made once for all tests of a run; they work on copies."""
+    if not _LIVED:
+        folder = factory.mktemp("lived")
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("AIRFLOW_MLOPS_CACHE", str(folder / "cache"))
+            live(World(folder))
+        _LIVED.append(folder)
+    return _LIVED[0]
+
+
+def copied(lived: Path, folder: Path, patch: pytest.MonkeyPatch) -> World:
+    """A copy of it in a new folder, with a cache of its own."""
+    shutil.copytree(lived, folder)
+    patch.setenv("AIRFLOW_MLOPS_CACHE", str(folder / "cache"))
+    return World(folder)
 
 
 def register(world: World, version: DatasetVersion, validation: str | None = None, run: str = "r1") -> int:
