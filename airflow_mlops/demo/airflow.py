@@ -88,7 +88,11 @@ class LocalAirflow:
 
     def client_of(self, user: str) -> Airflow:
         """A client that is logged in as another user of ``users``, for a ``with`` block."""
-        return Airflow(self.url, user, Credentials.admit(self.home, [user])[user])
+        return Airflow(self.url, user, self.password_of(user))
+
+    def password_of(self, user: str) -> str:
+        """Password of ``admin``, or of another user of ``users``."""
+        return Credentials.admit(self.home, [user])[user]
 
     @property
     def environment(self) -> dict[str, str]:
