@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 import numpy as np
 from numpy.typing import NDArray
@@ -134,37 +134,45 @@ def _of_hash(known: Datasets, given: str) -> Matched | None:
 
 
 def _of_name(known: Datasets, given: str) -> Matched:
-    """By the recorded place if any has it, else by name: either is the end of the other, from a slash on."""
-    plain, _, query = given.partition("?versionId=") if given.startswith("s3://") else (given, "", "")
-    path = "/" + unquote(urlsplit(plain).path if "://" in plain else plain).strip("/")
-    sources = known.sources
-    by_name = np.array(
-        [number for number, one in enumerate(sources) if _ends(path, one) or _ends("/" + one, path[1:])],
-        dtype=np.uint32,
-    )
-    holders = known.holding(by_name)
-    placed = [(one, held) for one, held in holders if one.root is not None]
-    said = plain + (f", S3 version {query}" if query else "")
-    if "://" in plain:
-        exact = [(one, kept) for one, held in placed if len(kept := _at(known, one, held, plain, query))]
-        free = [pair for pair in holders if pair[0].root is None] if not query else []
-        if exact:
-            return Matched("place", said, _union(held for _, held in exact), exact)
-        return Matched("name", f"{said}, by its name", _union(held for _, held in free), free)
-    return Matched("name", f"{given}, by its name", by_name, holders)
+    """By the recorded place if any has it, else by its name."""
+    plain, _, version_id = given.partition("?versionId=") if given.startswith("s3://") else (given, "", "")
+    _, is_uri, rest = plain.partition("://")
+    path = "/" + (unquote(rest.partition("/")[2]) if is_uri else plain).strip("/")
+    if not is_uri:
+        files = _named_so(known.sources, path)
+        return Matched("name", f"{given}, by its name", files, known.holding(files))
+    said = plain + (f", S3 version {version_id}" if version_id else "")
+    if placed := _placed(known, path, unquote(plain), version_id):
+        return Matched("place", said, _union(held for _, held in placed), placed)
+    named = known.holding(_named_so(known.sources, path)) if not version_id else []
+    free = [pair for pair in named if pair[0].root is None]
+    return Matched("name", f"{said}, by its name", _union(held for _, held in free), free)
 
 
-def _at(known: Datasets, one: Dataset, held: Files, uri: str, version_id: str) -> Files:
-    root = (one.root or "").rstrip("/")
-    return np.array(
-        [
+def _named_so(sources: list[str], path: str) -> Files:
+    """The sources that a path is the end of; if there is none, the longest of those that are the end of the path."""
+    found = [number for number, one in enumerate(sources) if _ends("/" + one, path[1:])]
+    if not found:
+        ends = [number for number, one in enumerate(sources) if _ends(path, one)]
+        longest = max((len(sources[number]) for number in ends), default=0)
+        found = [number for number in ends if len(sources[number]) == longest]
+    return np.array(found, dtype=np.uint32)
+
+
+def _placed(known: Datasets, path: str, uri: str, version_id: str) -> list[tuple[Dataset, Files]]:
+    """The versions that say that a file lay there, and which of their files did."""
+    ends = [number for number, one in enumerate(known.sources) if _ends(path, unquote(one))]
+    found = []
+    for one, held in known.holding(np.array(ends, dtype=np.uint32)):
+        root = unquote((one.root or "").rstrip("/"))
+        there = [
             number
             for number in held.tolist()
-            if unquote(f"{root}/{known.file(number)[0]}") == unquote(uri)
-            and version_id in ("", known.file(number)[1])
-        ],
-        dtype=np.uint32,
-    )
+            if f"{root}/{unquote(known.file(number)[0])}" == uri and version_id in ("", known.file(number)[1])
+        ]
+        if there and one.root is not None:
+            found.append((one, np.array(there, dtype=np.uint32)))
+    return found
 
 
 def _matched(known: Datasets, how: How, said: str, files: Files) -> Matched:
@@ -182,7 +190,7 @@ def _ends(path: str, tail: str) -> bool:
 
 def _local(given: str) -> str | None:
     """The path of a ``file://`` URI."""
-    return unquote(urlsplit(given).path) if given.startswith("file://") else None
+    return unquote(given.removeprefix("file://")) if given.startswith("file://") else None
 
 
 def _some(names: list[str]) -> str:

@@ -134,12 +134,12 @@ def _dataset(one: TouchedDataset) -> list[str]:
         "derived": f"{one.made} of {parents}",
     }[one.how]
     taken = f", taken {minute(one.created_at)}" if one.created_at else ", its manifest is gone"
-    return [f"{one.dataset.name}@{one.dataset.id}  {how}{taken}"]
+    return [f"{one.dataset.name}@{one.dataset.id}: {how}{taken}"]
 
 
 def _version(one: TouchedVersion) -> list[str]:
     lines = [
-        f"{one.model}:{one.version}  {one.standing}; learned from {one.dataset.name}@{short(one.dataset.id)}"
+        f"{one.model}:{one.version}, {one.standing}; learned from {one.dataset.name}@{short(one.dataset.id)}"
     ]
     for span in one.spans:
         until = minute(span.until) if span.until else "now"
