@@ -70,7 +70,7 @@ class ReproduceOperator(MlopsOperator):
             return number_of(self.version)
         from airflow_mlops.core.registry.deployments import DeploymentLog
 
-        champion = DeploymentLog(work.store, work.spec.name).champion
+        champion = DeploymentLog(work.store, work.spec.name).champion()
         if champion is None:
             raise RegistryError(f"{work.spec.name} has no champion", remedy="name the version")
         return champion

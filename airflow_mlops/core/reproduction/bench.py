@@ -12,8 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from airflow_mlops.core.data.afresh import copy_blob, copy_version
+from airflow_mlops.core.data.pin import pin_key
 from airflow_mlops.core.data.reading import load_version
 from airflow_mlops.core.data.source import DataRoot
+from airflow_mlops.core.data.version import dataset_key
+from airflow_mlops.core.errors import KeyMissing
 from airflow_mlops.core.progress import Progress
 from airflow_mlops.core.registry.version import ModelVersion
 from airflow_mlops.core.store import Store
@@ -78,6 +81,7 @@ def lay_out(
     lock = copy_blob(store, trained.environment, folder, f"the environment lock of {cited}").read_text()
     required = unpack_program(_program(store, trained, folder, cited), bench.program)
     progress(f"model file, code and lock of {cited} are as recorded")
+    _require_manifest(store, record)
     version = load_version(store, record.dataset.name, record.dataset.id, root=root, progress=progress)
     copy_version(store, version, folder)
     size = sum(file.size for file in version.files)
@@ -86,6 +90,15 @@ def lay_out(
         "all as recorded"
     )
     return Laid(lock, required)
+
+
+def _require_manifest(store: Store, record: ModelVersion) -> None:
+    ref = record.dataset
+    if not any(store.exists(key(ref.name, ref.id)) for key in (dataset_key, pin_key)):
+        raise KeyMissing(
+            f"the manifest of dataset version {ref.name}@{ref.id} is gone from {store.uri}",
+            remedy="restore it from a backup",
+        )
 
 
 def _program(store: Store, trained: TrainedModel, folder: Path, cited: str) -> bytes:

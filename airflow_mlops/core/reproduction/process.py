@@ -9,7 +9,7 @@ import socket
 import subprocess
 import threading
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
@@ -42,8 +42,8 @@ def train_again(python: Path, record: ModelVersion, bench: Bench, progress: Prog
     answer = bench.folder / "answer.json"
     count = record.trained.machines
     port = _free_port() if count > 1 else 0
-    with ExitStack() as stack:
-        processes, logs = [], []
+    processes: list[subprocess.Popen[str]] = []
+    try:
         for rank in range(count):
             request = RebuildRequest(
                 store=str(bench.folder / "store"),
@@ -55,29 +55,35 @@ def train_again(python: Path, record: ModelVersion, bench: Bench, progress: Prog
                 machines=count,
                 port=port,
             )
-            logs.append(stack.enter_context((bench.folder / f"said-{rank}.txt").open("w+")))
-            processes.append(_start(python, request, bench, logs[-1]))
-            stack.callback(_end, processes[-1])
+            processes.append(_start(python, request, bench))
         _follow(processes, progress)
-        if answer.is_file():
-            return parse(answer.read_bytes(), Rebuilt, "the answer of the training")
-        return _without_answer(processes, logs)
+    finally:
+        _end(processes)
+    if answer.is_file():
+        return parse(answer.read_bytes(), Rebuilt, "the answer of the training")
+    return _without_answer([one.returncode for one in processes], bench)
 
 
-def _start(python: Path, request: RebuildRequest, bench: Bench, said: IO[str]) -> subprocess.Popen[str]:
+def _start(python: Path, request: RebuildRequest, bench: Bench) -> subprocess.Popen[str]:
     asked = bench.folder / f"request-{request.rank}.json"
     asked.write_bytes(request.to_bytes())
     environ = {name: os.environ[name] for name in _PASSED if name in os.environ}
-    return subprocess.Popen(
-        [str(python), "-I", "-B", "-c", _START, str(bench.program), str(asked)],
-        cwd=bench.folder,
-        # What it copies for itself goes with the bench.
-        env={**environ, "AIRFLOW_MLOPS_CACHE": str(bench.folder / "cache")},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE if request.rank == 0 else subprocess.DEVNULL,
-        stderr=said,
-        text=True,
-    )
+    with _said(bench, request.rank).open("w") as said:
+        return subprocess.Popen(
+            [str(python), "-I", "-B", "-c", _START, str(bench.program), str(asked)],
+            cwd=bench.folder,
+            # What it copies for itself goes with the bench.
+            env={**environ, "AIRFLOW_MLOPS_CACHE": str(bench.folder / "cache")},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE if request.rank == 0 else subprocess.DEVNULL,
+            stderr=said,
+            text=True,
+        )
+
+
+def _said(bench: Bench, rank: int) -> Path:
+    """What a process writes to stderr."""
+    return bench.folder / f"said-{rank}.txt"
 
 
 def _follow(processes: Sequence[subprocess.Popen[str]], progress: Progress) -> None:
@@ -85,14 +91,17 @@ def _follow(processes: Sequence[subprocess.Popen[str]], progress: Progress) -> N
     lines: queue.Queue[str] = queue.Queue()
     reader = threading.Thread(target=_read, args=(processes[0].stdout, lines), daemon=True)
     reader.start()
-    while reader.is_alive() or not lines.empty() or any(one.poll() is None for one in processes):
-        if any(one.poll() for one in processes):
-            for one in processes:
-                _end(one)
-        try:
-            progress(lines.get(timeout=_PAUSE))
-        except queue.Empty:
-            continue
+    try:
+        while reader.is_alive() or not lines.empty() or any(one.poll() is None for one in processes):
+            if any(one.poll() for one in processes):
+                _end(processes)
+            with suppress(queue.Empty):
+                progress(lines.get(timeout=_PAUSE))
+    finally:
+        _end(processes)
+        reader.join()
+        if processes[0].stdout:
+            processes[0].stdout.close()
 
 
 def _read(stream: IO[str] | None, lines: queue.Queue[str]) -> None:
@@ -100,33 +109,27 @@ def _read(stream: IO[str] | None, lines: queue.Queue[str]) -> None:
         lines.put(line.rstrip("\n"))
 
 
-def _end(process: subprocess.Popen[str]) -> None:
-    if process.poll() is None:
-        process.kill()
-    process.wait()
-    if process.stdout:
-        process.stdout.close()
+def _end(processes: Sequence[subprocess.Popen[str]]) -> None:
+    for one in processes:
+        if one.poll() is None:
+            one.kill()
+        one.wait()
 
 
-def _without_answer(processes: Sequence[subprocess.Popen[str]], logs: Sequence[IO[str]]) -> Rebuilt:
-    """Why a process ended without a word: its own last line. :raises TrainingError: if it was killed."""
-    code, log = next(
-        (
-            (one.returncode, log)
-            for one, log in zip(processes, logs, strict=True)
-            if one.returncode not in (0, -9)
-        ),
-        (processes[0].returncode, logs[0]),
-    )
-    if code < 0:
+def _without_answer(codes: Sequence[int], bench: Bench) -> Rebuilt:
+    """Why a process ended without a word: its own last line. :raises TrainingError: if it was killed.
+
+    :param codes: how each has ended; those that another's end has ended were killed.
+    """
+    rank = next((rank for rank, code in enumerate(codes) if code not in (0, -signal.SIGKILL)), 0)
+    if codes[rank] < 0:
         raise TrainingError(
             "the training was killed while a version was built again",
-            given=signal.Signals(-code).name,
+            given=signal.Signals(-codes[rank]).name,
             remedy="is there enough memory? Try again",
         )
-    log.seek(0)
-    last = next((line for line in reversed(log.read().splitlines()) if line.strip()), f"exit code {code}")
-    return Rebuilt(error=last.strip()[:_LAST])
+    lines = [line.strip() for line in _said(bench, rank).read_text().splitlines() if line.strip()]
+    return Rebuilt(error=(lines or [f"exit code {codes[rank]}"])[-1][:_LAST])
 
 
 def _free_port() -> int:
