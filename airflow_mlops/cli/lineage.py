@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from airflow_mlops.core.errors import PlatformError, SpecError
+from airflow_mlops.cli.cited import parse_cited
+from airflow_mlops.cli.report_file import write_page
+from airflow_mlops.core.errors import SpecError
 
 if TYPE_CHECKING:
     from airflow_mlops.core.lineage.graph import Graph, Impact
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
 
 #: Exit code of a question whose answer is "nothing".
 NOTHING = 1
-_VERSION = re.compile(r"(?P<model>.+):(?P<number>[0-9]{1,9})", re.DOTALL)
 _PICTURES = (".svg", ".html")
 
 
@@ -31,7 +31,7 @@ def add_parser(subparsers: SubParsers) -> None:
     )
     asked = parser.add_mutually_exclusive_group(required=True)
     asked.add_argument(
-        "version", nargs="?", metavar="MODEL:VERSION", help="a registered version, e.g. orders:3"
+        "version", nargs="?", metavar="MODEL:VERSION", help="a registered version, e.g. flight_delay:3"
     )
     asked.add_argument("--file", metavar="FILE", help="a path, a URI, or a SHA-256 or its first eight digits")
     asked.add_argument("--dataset", metavar="NAME@ID", help="a dataset version; the id may be cut short")
@@ -65,20 +65,9 @@ def _path(arguments: argparse.Namespace) -> int:
     from airflow_mlops.core.lineage.graph.text import graph_lines
     from airflow_mlops.core.store import open_store
 
-    named = _VERSION.fullmatch(arguments.version)
-    if named is None:
-        raise SpecError(
-            "not a model version",
-            given=repr(arguments.version[:200]),
-            expected="MODEL:VERSION, e.g. orders:3",
-        )
-    graph = upstream(
-        open_store(arguments.store),
-        named["model"],
-        int(named["number"]),
-        files=arguments.files,
-        fresh=arguments.fresh,
-    )
+    model, number = parse_cited(arguments.version)
+    store = open_store(arguments.store)
+    graph = upstream(store, model, number, files=arguments.files, fresh=arguments.fresh)
     print(graph.model_dump_json(indent=2) if arguments.json else "\n".join(graph_lines(graph)))
     _draw(arguments, graph)
     return 0
@@ -105,10 +94,8 @@ def _draw(arguments: argparse.Namespace, found: Graph | Impact) -> None:
     from airflow_mlops.core.lineage.graph.page import page_of
     from airflow_mlops.core.lineage.graph.picture import picture_of
 
-    try:
-        out.write_text(picture_of(found) if out.suffix == ".svg" else page_of(found), encoding="utf-8")
-    except OSError as error:
-        raise PlatformError(f"{out} can't be written", given=error.strerror or error) from None
+    whole = picture_of(found) if out.suffix == ".svg" else page_of(found)
+    write_page(whole.encode(), out)
     if not arguments.json:
         print(f"\n{out}")
 
