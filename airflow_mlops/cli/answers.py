@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from airflow_mlops.cli.moment import moment
 from airflow_mlops.core.errors import DataError, PlatformError, SpecError
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ def run_show(arguments: argparse.Namespace) -> int:
     table = _table(arguments)
     by = _duration(arguments.by)
     since, until = _period(arguments, table, by)
-    found = table.maturity(since, until, as_of=_moment("--as-of", arguments.as_of), by=by)
+    found = table.maturity(since, until, as_of=moment("--as-of", arguments.as_of), by=by)
     if arguments.json:
         print(f"[{', '.join(one.model_dump_json() for one in found)}]")
         return 0
@@ -84,7 +85,7 @@ def run_export(arguments: argparse.Namespace) -> int:
         raise PlatformError(f"{out} is there already", remedy="choose another name")
     table = _table(arguments)
     since, until = _period(arguments, table, None)
-    batches = table.batches(since, until, as_of=_moment("--as-of", arguments.as_of))
+    batches = table.batches(since, until, as_of=moment("--as-of", arguments.as_of))
     first = next(batches, None)
     if first is None:
         raise DataError("no answers in that time", given=f"{since:%Y-%m-%d %H:%M} to {until:%Y-%m-%d %H:%M}")
@@ -124,9 +125,9 @@ def _period(
         # an answer of a clock that runs years ahead does not move the end
         newest = min(newest, max(last.until, first))
     step = max(by or _DAY, timedelta(seconds=1))
-    until = _moment("--until", arguments.until) or _rounded_up(newest, min(step, _DAY))
+    until = moment("--until", arguments.until) or _rounded_up(newest, min(step, _DAY))
     start = _rounded_up(first, _DAY) - _DAY
-    since = _moment("--since", arguments.since) or (max(start, until - _NEWEST * step) if by else start)
+    since = moment("--since", arguments.since) or (max(start, until - _NEWEST * step) if by else start)
     return since, until
 
 
@@ -141,16 +142,6 @@ def _line(one: Maturity) -> str:
     share = f"{100 * one.labelled // one.rows} %" if one.rows else "-"
     counts = f"{one.rows:>12,} {one.labelled:>12,} {share:>7} {one.corrected:>10,} {one.skewed:>8,} {one.unknown:>8,}"
     return f"{period:<33} {counts}"
-
-
-def _moment(option: str, text: str | None) -> datetime | None:
-    if text is None:
-        return None
-    try:
-        at = datetime.fromisoformat(text.removesuffix("Z"))
-    except ValueError:
-        raise SpecError(option, given=text, expected="a time in ISO 8601, e.g. 2026-03-01T12:00") from None
-    return at if at.tzinfo else at.replace(tzinfo=timezone.utc)
 
 
 def _duration(text: str) -> timedelta:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import argparse
 import sys
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from airflow_mlops.core.errors import PlatformError, SpecError
+from airflow_mlops.cli.moment import moment
+from airflow_mlops.core.errors import PlatformError
 
 if TYPE_CHECKING:
     from airflow_mlops.core.audit.exporting import AuditEvent
@@ -92,7 +92,7 @@ def run_log(arguments: argparse.Namespace) -> int:
     from airflow_mlops.core.audit import events
 
     count = 0
-    for event in events(_store(arguments), arguments.model, since=_moment(arguments.since)):
+    for event in events(_store(arguments), arguments.model, since=moment("--since", arguments.since)):
         if event.event == "announced" and not arguments.all:
             continue
         count += 1
@@ -186,16 +186,6 @@ def _store(arguments: argparse.Namespace) -> Store:
     if "://" not in place and not Path(place).expanduser().is_dir():
         raise PlatformError("no store there", given=place, expected="the folder of a store")
     return open_store(place)
-
-
-def _moment(text: str | None) -> datetime | None:
-    if text is None:
-        return None
-    try:
-        at = datetime.fromisoformat(text.removesuffix("Z"))
-    except ValueError:
-        raise SpecError("--since", given=text, expected="a time in ISO 8601, e.g. 2026-03-01T12:00") from None
-    return at if at.tzinfo else at.replace(tzinfo=timezone.utc)
 
 
 def _line(event: AuditEvent) -> str:
