@@ -13,7 +13,7 @@ from airflow_mlops.core.erasure.learned import champion_of, learned_from
 from airflow_mlops.core.erasure.named import named_records
 from airflow_mlops.core.erasure.predictions import Predicted, Tie, find_predictions
 from airflow_mlops.core.erasure.subject import Subject
-from airflow_mlops.core.erasure.traffic import Lines, find_captures, find_ground_truth
+from airflow_mlops.core.erasure.traffic import Lines, find_captures, find_ground_truth, other_captures
 from airflow_mlops.core.erasure.versions import Held, search
 from airflow_mlops.core.errors import SpecError
 from airflow_mlops.core.monitoring.answers.erasing import Answered, find_answers
@@ -130,6 +130,10 @@ def find(
         attached=attached,
         left=(
             *searched.left,
+            *(
+                f"{place}: captures of SageMaker, which were not searched"
+                for place in other_captures(store, model)
+            ),
             *broken,
             *attached.left,
             *named_records(store, model, columns.subject, subject),

@@ -15,6 +15,7 @@ from airflow_mlops.core.errors import KeyExists, KeyMissing
 from airflow_mlops.core.progress import Progress
 from airflow_mlops.core.serving.captures import captures_prefix
 from airflow_mlops.core.serving.ground_truth import ground_truth_prefix
+from airflow_mlops.core.serving.hours import children
 from airflow_mlops.core.serving.lines import read_capture, read_truth
 from airflow_mlops.core.store import Store
 from airflow_mlops.core.store.blobs import blob_key, get_bytes, put_bytes
@@ -54,6 +55,16 @@ def find_captures(store: Store, model: str, column: str, subject: Subject, progr
             elif told is None and subject.stands_in(line.decode("utf-8", "replace")):
                 found.broken.append(item.key)
     return found
+
+
+def other_captures(store: Store, model: str) -> tuple[str, ...]:
+    """Folders of captures that SageMaker wrote for endpoints of the model: their lines are not searched."""
+    names = children(store, "captures/")
+    return tuple(
+        f"captures/{name}/"
+        for name in names
+        if name != model and name.endswith(f"-{model.replace('_', '-')}")
+    )
 
 
 def find_ground_truth(store: Store, model: str, ids: set[str]) -> Lines:

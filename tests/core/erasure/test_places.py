@@ -157,3 +157,9 @@ def test_a_version_of_nobody_else_is_not_replaced(small: World) -> None:
     (stone,) = erased(small).tombstones
     assert (stone.rows, stone.replaced_by) == (200, None)
     assert small.holders(PERSON) == []
+
+
+def test_captures_of_sagemaker_are_named(small: World) -> None:
+    for name in ("mlops-orders", "mlops-reorders", MODEL):
+        small.store.create(f"captures/{name}/live/2026/03/03/12/00-00-000-x.jsonl", b"{}\n")
+    assert erased(small).left == ("captures/mlops-orders/: captures of SageMaker, which were not searched",)
