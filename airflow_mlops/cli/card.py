@@ -49,7 +49,7 @@ def run(arguments: argparse.Namespace) -> int:
     model, version = of_version.split(arguments.version)
     if version is None:
         raise SpecError("a card is of one version", given=arguments.version, expected=f"{model}:VERSION")
-    dossier = gather(open_store(arguments.store), model, version, as_of=arguments.as_of)
+    dossier = gather(open_store(arguments.store), model, version, as_of=of_version.as_of(arguments))
     if arguments.json:
         print(dossier.model_dump_json(indent=2))
         return 0

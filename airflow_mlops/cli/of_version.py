@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from datetime import datetime, timezone
+from datetime import datetime
 
+from airflow_mlops.cli.moment import moment
 from airflow_mlops.core.errors import SpecError
 
 
@@ -12,18 +13,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The store, and the time until which records count."""
     parser.add_argument("--store", required=True, metavar="URI", help="a folder or s3://bucket/prefix")
     parser.add_argument(
-        "--as-of", type=moment, metavar="TIME", help="only what was known then: ISO 8601, UTC without a zone"
+        "--as-of", metavar="TIME", help="only what was known then: ISO 8601, UTC without a zone"
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
-def moment(text: str) -> datetime:
-    """A time, for argparse. :raises argparse.ArgumentTypeError: if it is none."""
-    try:
-        at = datetime.fromisoformat(text.replace("Z", "+00:00"))
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is no time; e.g. 2026-03-01T12:00") from None
-    return at if at.tzinfo else at.replace(tzinfo=timezone.utc)
+def as_of(arguments: argparse.Namespace) -> datetime | None:
+    """The moment that is asked about; None for all that is known. :raises SpecError: if it is no time."""
+    return moment("--as-of", arguments.as_of)
 
 
 def split(text: str) -> tuple[str, int | None]:

@@ -32,7 +32,7 @@ def run(arguments: argparse.Namespace) -> int:
     from airflow_mlops.core.store import open_store
 
     model, version = of_version.split(arguments.version)
-    story = tell(open_store(arguments.store), model, version, as_of=arguments.as_of)
+    story = tell(open_store(arguments.store), model, version, as_of=of_version.as_of(arguments))
     if arguments.json:
         print(story.model_dump_json(indent=2))
         return 0

@@ -50,6 +50,7 @@ def test_as_of_and_json(place: str, capsys: pytest.CaptureFixture[str]) -> None:
         (["orders:x"], "not a version of a model; given 'orders:x'; expected MODEL:VERSION"),
         (["orders:2", "--out", "card.pdf"], "expected a file that ends in .html or .md"),
         (["orders:2", "--out", "card.md", "--json"], "--json prints"),
+        (["orders:2", "--as-of", "March"], "--as-of; given March"),
         (["orders:2", "--as-of", "2024-03-01"], "orders:2 was not registered yet"),
         (["orders:2", "--out", "nowhere/card.md"], "nowhere/card.md"),
     ],

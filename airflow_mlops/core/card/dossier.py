@@ -12,7 +12,6 @@ from airflow_mlops.core.card.history import History
 from airflow_mlops.core.card.places import Left, Place, left, places, proved
 from airflow_mlops.core.card.reading import Gap, when
 from airflow_mlops.core.erasure.record import Erasure
-from airflow_mlops.core.errors import RegistryError
 from airflow_mlops.core.labels.record import LabelAudit
 from airflow_mlops.core.monitoring.alerts.log import AlertEntry
 from airflow_mlops.core.monitoring.look import Look
@@ -23,9 +22,8 @@ from airflow_mlops.core.registry.policies import PolicyChange
 from airflow_mlops.core.registry.releases import ReleaseEvent
 from airflow_mlops.core.registry.standing import Standing, refusal_of, standing
 from airflow_mlops.core.registry.version import ModelVersion
-from airflow_mlops.core.registry.versions import Registry
 from airflow_mlops.core.reproduction.record import Reproduction
-from airflow_mlops.core.rollout.stage_verdicts import StageVerdict, verdict_prefix
+from airflow_mlops.core.rollout.stage_verdicts import StageVerdict
 from airflow_mlops.core.store import Store
 from airflow_mlops.core.validation.result import ValidationResult
 
@@ -111,17 +109,11 @@ def gather(
     """
     known = history or History(store, model, as_of)
     reader = known.reader
-    record = Registry(store, model).get(version)
-    if not reader.known(record.created_at):
-        raise RegistryError(
-            f"{model}:{version} was not registered yet",
-            given=f"as of {as_of:%Y-%m-%d %H:%M:%S}" if as_of else None,
-            expected=f"{record.created_at:%Y-%m-%d %H:%M:%S} or later",
-        )
+    record = known.version(version)
     trail = trail_of(known, record.dataset)
     run = record.run.key if record.run else None
     approvals = tuple(one for one in known.approvals if one.version == version)
-    moment = reader.as_of or _newest(known, record)
+    moment = reader.as_of or max(when(record.created_at), known.newest)
     placed = proved(places(known.deployments, version, moment), version, known.proofs)
     found = Dossier(
         model=model,
@@ -137,7 +129,7 @@ def gather(
         releases=tuple(one for one in known.releases if run == one.run or version == one.version),
         approvals=approvals,
         evidence=_evidence(known, approvals),
-        verdicts=_verdicts(known, version),
+        verdicts=known.verdicts(version),
         places=placed,
         left=left(known.deployments, version),
         standing=standing(known.deployments, version),
@@ -157,16 +149,6 @@ def _hash_of_record(store: Store, model: str, version: int) -> str:
     return hashlib.sha256(store.read(f"models/{model}/versions/{version:010d}.json")).hexdigest()
 
 
-def _newest(known: History, record: ModelVersion) -> datetime:
-    """The time of the newest record of the model."""
-    logs: Sequence[Iterable[Record]] = (
-        known.deployments, known.releases, known.approvals, known.policies, known.looks, known.alerts, known.requests,
-        known.reproductions, known.erasures, known.proofs,
-    )  # fmt: skip
-    times = [when(getattr(entry, "at")) for log in logs for entry in log]  # noqa: B009 - all of these have one
-    return max([when(record.created_at), *times])
-
-
 def _policy(policies: Sequence[PolicyChange], record: ModelVersion, run: str | None) -> PolicyChange | None:
     held = [one for one in policies if one.run == run or when(one.at) <= when(record.created_at)]
     return held[-1] if held else None
@@ -176,12 +158,6 @@ def _evidence(known: History, approvals: Iterable[ApprovalRecord]) -> dict[str, 
     refs = dict.fromkeys(one.evidence for one in approvals if one.evidence)
     texts = {ref: known.reader.text(ref, "what people saw before they answered") for ref in refs}
     return {ref: text for ref, text in texts.items() if text is not None}
-
-
-def _verdicts(known: History, version: int) -> tuple[StageVerdict, ...]:
-    found = known.reader.below(verdict_prefix(known.model, version), StageVerdict, "verdict on a stage")
-    told = (one for one in found if known.reader.known(one.at))
-    return tuple(sorted(told, key=lambda one: when(one.at)))
 
 
 def _alerts(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timezone
 from functools import cached_property
 from typing import TypeVar
 
-from airflow_mlops.core.card.reading import Reader
+from airflow_mlops.core.card.reading import Reader, when
 from airflow_mlops.core.erasure.record import Erasure, erasure_log
+from airflow_mlops.core.errors import RegistryError
 from airflow_mlops.core.monitoring.alerts.log import AlertEntry, alert_log
 from airflow_mlops.core.monitoring.look import Look, monitoring_log
 from airflow_mlops.core.monitoring.retraining.requests import RetrainRequest, request_log
@@ -17,8 +19,11 @@ from airflow_mlops.core.registry.deployment import Deployment
 from airflow_mlops.core.registry.deployments import DeploymentLog
 from airflow_mlops.core.registry.policies import PolicyChange, policy_log
 from airflow_mlops.core.registry.releases import ReleaseEvent, release_log
+from airflow_mlops.core.registry.version import ModelVersion
+from airflow_mlops.core.registry.versions import Registry
 from airflow_mlops.core.reproduction.record import Reproduction, reproduction_log
 from airflow_mlops.core.retention.run import Pruning, pruning_log
+from airflow_mlops.core.rollout.stage_verdicts import StageVerdict, verdict_prefix
 from airflow_mlops.core.scoring.record import Scored, predictions_log
 from airflow_mlops.core.serving.served import Served, served_log
 from airflow_mlops.core.store import Log, Store
@@ -30,11 +35,53 @@ class History:
     """What the logs say of a model up to a moment.
 
     :param as_of: records of a later time do not count; None for all.
+    :param whole: whether all versions will be asked about: then what lies apart by version is read at once, too.
     """
 
-    def __init__(self, store: Store, model: str, as_of: datetime | None = None) -> None:
-        self.store, self.model = store, model
+    def __init__(
+        self, store: Store, model: str, as_of: datetime | None = None, *, whole: bool = False
+    ) -> None:
+        self.store, self.model, self.whole = store, model, whole
         self.reader = Reader(store, as_of)
+
+    @cached_property
+    def versions(self) -> dict[int, ModelVersion]:
+        """The records of all versions that were registered, by number."""
+        log: Log[ModelVersion] = Log(self.store, f"models/{self.model}/versions", ModelVersion)
+        return dict(self.reader.log(log, "log of versions", lambda entry: entry.created_at))
+
+    def version(self, number: int) -> ModelVersion:
+        """The record of a version.
+
+        :raises RegistryError: if there is none, or it was not registered then.
+        :raises StoreError: if it can't be read.
+        """
+        if self.whole and number in self.versions:
+            return self.versions[number]
+        record = Registry(self.store, self.model).get(number)
+        if self.reader.known(record.created_at):
+            return record
+        raise RegistryError(
+            f"{self.model}:{number} was not registered yet",
+            given=f"as of {self.reader.as_of:%Y-%m-%d %H:%M:%S}",
+            expected=f"{record.created_at:%Y-%m-%d %H:%M:%S} or later",
+        )
+
+    def verdicts(self, number: int) -> tuple[StageVerdict, ...]:
+        """The verdicts on the stages of a version."""
+        if not self.whole:
+            return self._verdicts_below(verdict_prefix(self.model, number))
+        return tuple(one for one in self._all_verdicts if one.verdict.version == number)
+
+    @cached_property
+    def newest(self) -> datetime:
+        """The time of the newest record of the model's logs; the oldest time there is without any."""
+        logs: Sequence[Iterable[Record]] = (
+            self.deployments, self.releases, self.approvals, self.policies, self.looks, self.alerts, self.requests,
+            self.reproductions, self.erasures, self.proofs,
+        )  # fmt: skip
+        times = [when(getattr(entry, "at")) for log in logs for entry in log]  # noqa: B009 - all of these have one
+        return max(times, default=datetime.min.replace(tzinfo=timezone.utc))
 
     @cached_property
     def deployments(self) -> tuple[Deployment, ...]:
@@ -96,6 +143,15 @@ class History:
     def prunings(self) -> tuple[Pruning, ...]:
         """What retention removed, of all models."""
         return self._read(pruning_log(self.store), "log of retention")
+
+    @cached_property
+    def _all_verdicts(self) -> tuple[StageVerdict, ...]:
+        return self._verdicts_below(f"models/{self.model}/verdicts/")
+
+    def _verdicts_below(self, prefix: str) -> tuple[StageVerdict, ...]:
+        found = self.reader.below(prefix, StageVerdict, "verdict on a stage")
+        told = (one for one in found if self.reader.known(one.at))
+        return tuple(sorted(told, key=lambda one: when(one.at)))
 
     def _read(self, log: Log[R], what: str) -> tuple[R, ...]:
         def at(entry: R) -> datetime:

@@ -14,7 +14,6 @@ from airflow_mlops.core.card.wording import line, moment, short
 from airflow_mlops.core.record import Record
 from airflow_mlops.core.registry.policies import PolicyChange
 from airflow_mlops.core.registry.releases import ReleaseEvent
-from airflow_mlops.core.registry.versions import Registry
 from airflow_mlops.core.store import Store
 
 
@@ -38,7 +37,7 @@ def tell(store: Store, model: str, version: int | None = None, *, as_of: datetim
     :param as_of: only what was known then; None for all.
     :raises RegistryError: if there is no such version, or nothing was registered then.
     """
-    history = History(store, model, as_of)
+    history = History(store, model, as_of, whole=version is None)
     if version is not None:
         dossier = gather(store, model, version, as_of=as_of, history=history)
         return _story(dossier.name, [dossier], _events(dossier), stand(dossier))
@@ -72,15 +71,9 @@ def lines(story: Story) -> Iterator[str]:
 
 
 def _all(store: Store, model: str, as_of: datetime | None, history: History) -> list[Dossier]:
-    registry = Registry(store, model)
-    numbers = registry.numbers()
-    if not numbers:
-        registry.cite(1)
-    known = [one for one in numbers if history.reader.known(registry.get(one).created_at)]
-    if not known:
-        registered = gather(store, model, numbers[0], as_of=as_of, history=history)
-        return [registered]
-    return [gather(store, model, one, as_of=as_of, history=history) for one in known]
+    """The dossiers of all versions. :raises RegistryError: if there was none."""
+    numbers = tuple(history.versions) or (1,)
+    return [gather(store, model, one, as_of=as_of, history=history) for one in numbers]
 
 
 def _events(dossier: Dossier) -> list[Event]:

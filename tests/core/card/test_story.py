@@ -68,3 +68,10 @@ def test_a_bare_version(store: Store) -> None:
     assert any("orders@d1: its record is not in the store" in one for one in told)
     assert any("version 1: the data passed no test" in one for one in told)
     assert "it never answered a request" in told[-1]
+
+
+def test_a_version_whose_record_is_broken_does_not_stop_the_others(lived: Store) -> None:
+    lived.create(f"models/{MODEL}/versions/0000000003.json", b"not a record")
+    story = tell(lived, MODEL)
+    assert [one.said.split()[1] for one in story.events if one.kind == "registration"] == ["1", "2"]
+    assert "log of versions" in [one.what for one in story.gaps]
