@@ -10,7 +10,7 @@ from airflow_mlops.core.errors import TrainingError
 from airflow_mlops.core.reproduction.bench import Bench
 from airflow_mlops.core.reproduction.process import train_again
 from airflow_mlops.core.training.rebuild import Rebuilt
-from tests.core.reproduction.conftest import Registered
+from tests.core.reproduction.world import Registered
 
 
 def script(folder: Path, text: str) -> Path:

@@ -20,7 +20,7 @@ from airflow_mlops.core.store.blobs import put_bytes
 from airflow_mlops.core.training.environment import Lock, environment_lock
 from airflow_mlops.core.training.rebuild import Rebuilt
 from airflow_mlops.core.training.run import train
-from tests.core.reproduction.conftest import AT, Registered, content
+from tests.core.reproduction.world import AT, Registered, content
 
 
 def test_the_same_bytes_and_nothing_left_but_a_record(
@@ -111,9 +111,9 @@ def older(name: str) -> Callable[[str], str]:
 
 
 def test_here_says_which_libraries_differ_and_how_the_version_was_made(registered: Registered) -> None:
-    """Of a version from before its training code was kept, by two machines of SageMaker."""
+    """Of a version from before its training code was kept, by a job on SageMaker."""
     registered.relock(older("pandas"))
-    registered.rewrite(program=None, job="orders-job-1", machines=2)
+    registered.rewrite(program=None, job="orders-job-1")
     found = registered.reproduce(place="here")
     present = Lock.parse(environment_lock())
     assert found.environment == (
@@ -124,7 +124,15 @@ def test_here_says_which_libraries_differ_and_how_the_version_was_made(registere
     assert f"pandas {present.packages['pandas']} instead of 1.0.0" in found.reason
     assert "its training code was not kept, so the present code was used" in found.reason
     assert "trained by SageMaker job orders-job-1, and again here" in found.reason
-    assert "2 machines had trained it together" in found.reason
+
+
+@pytest.mark.long
+def test_what_machines_trained_together_as_many_processes_train_again(registered: Registered) -> None:
+    """So few rows give the bytes of one machine: see the tests of shards."""
+    registered.rewrite(machines=2)
+    found = registered.reproduce(place="here")
+    assert found.outcome == "identical", found.reason
+    assert found.reason.endswith("2 machines had trained it together, and as many processes here")
 
 
 def test_auto_takes_an_environment_from_the_lock_where_this_one_differs(
