@@ -46,7 +46,7 @@ def _add_plan(commands: SubParsers) -> None:
     plan = commands.add_parser(
         "plan",
         help="print what an AWS account needs: buckets, roles, log groups, connections",
-        description="Print what an AWS account needs: buckets, three roles with least privilege, log groups, and the "
+        description="Print what an AWS account needs: buckets, roles with least privilege, log groups, and the "
         "connections of Airflow. From an mlops connection, or from options. Creates nothing, and asks AWS nothing.",
     )
     _add_connection(plan, default=None)
@@ -61,6 +61,11 @@ def _add_plan(commands: SubParsers) -> None:
         default="ec2.amazonaws.com",
         metavar="WHO",
         help="who runs Airflow: a service, or the ARN of a role or user (%(default)s)",
+    )
+    plan.add_argument(
+        "--separate",
+        action="store_true",
+        help="a role and a connection for each of store, data, training and deploying; --airflow is an ARN then",
     )
     plan.add_argument(
         "--model", action="append", default=[], help="prepare its log group; may be given again"
@@ -116,6 +121,7 @@ def run_plan(arguments: argparse.Namespace) -> int:
         settings=(platform.sagemaker if platform else None) or SageMaker(),
         models=tuple(arguments.model),
         log_days=arguments.log_days,
+        separate=arguments.separate,
     )
     plan = blueprint(wish)
     if arguments.json:

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
-from airflow_mlops.core.aws.permissions import GRANTS, Role
+from airflow_mlops.core.aws.permissions import GRANTS, PARTS, Part, Role
 from airflow_mlops.core.aws.policies import document, grants_of, trust
 from airflow_mlops.core.aws.settings import SageMaker
 from airflow_mlops.core.errors import PlatformError
@@ -14,6 +14,22 @@ from airflow_mlops.core.errors import PlatformError
 _S3 = re.compile(r"s3://([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:/(.*))?")
 _SAGEMAKER = "sagemaker.amazonaws.com"
 _GROUPS = ("TrainingJobs", "TransformJobs")
+_FOR: dict[Role | Part, str] = {
+    "airflow": "who runs Airflow",
+    "store": "every task: the store",
+    "data-reader": "tasks that read the source",
+    "trainer": "tasks that train on SageMaker",
+    "deployer": "tasks that release, roll back and watch",
+    "training": "training jobs",
+    "serving": "endpoints and transforms",
+}
+#: Fields of the mlops connection, by the role of the AWS connection that they name.
+_FIELDS: dict[Part, str] = {
+    "store": "aws_conn_id",
+    "data-reader": "data_aws_conn_id",
+    "trainer": "training_aws_conn_id",
+    "deployer": "serving_aws_conn_id",
+}
 #: Parts of a multipart upload that nobody completed.
 _ABANDONED_DAYS = 7
 
@@ -26,6 +42,8 @@ class Wish:
     :param data: URI of the source data; None when it lies in the bucket of the store.
     :param airflow: who runs Airflow: a service such as ``ec2.amazonaws.com``, or the ARN of a role or user.
     :param models: whose endpoints' log groups are prepared.
+    :param separate: a role and a connection for each of store, source data, training and deploying, instead of one for
+        all; ``airflow`` is an ARN then, which may take them on.
     """
 
     region: str
@@ -36,6 +54,7 @@ class Wish:
     settings: SageMaker = field(default_factory=SageMaker)
     models: tuple[str, ...] = ()
     log_days: int = 30
+    separate: bool = False
 
     @property
     def partition(self) -> str:
@@ -51,8 +70,15 @@ def blueprint(wish: Wish) -> dict[str, Any]:
     ``{"region", "account", "buckets", "roles", "log_groups", "connections"}``; whatever is not known stands in angle
     brackets.
 
-    :raises PlatformError: if a URI is none of S3.
+    :raises PlatformError: if a URI is none of S3, or a service is to take on separate roles.
     """
+    if wish.separate and not wish.airflow.startswith("arn:"):
+        raise PlatformError(
+            "separate roles are taken on by a role or user",
+            given=f"airflow {wish.airflow}",
+            expected="its ARN, e.g. arn:aws:iam::123456789012:role/worker",
+            remedy="a service of AWS gives its machines one role alone",
+        )
     bucket, path = split_uri("store", wish.store)
     data_bucket, data_path = split_uri("data", wish.data) if wish.data else (bucket, "")
     values = {
@@ -70,7 +96,7 @@ def blueprint(wish: Wish) -> dict[str, Any]:
         "region": wish.region,
         "account": wish.account,
         "buckets": _buckets(wish, bucket, data_bucket),
-        "roles": [_role(wish, role, values) for role in GRANTS],
+        "roles": [_role(wish, role, values) for role in _roles(wish)],
         "log_groups": [{"name": name, "retention_days": wish.log_days} for name in _log_groups(wish)],
         "connections": _connections(wish),
     }
@@ -84,7 +110,11 @@ def split_uri(what: str, uri: str) -> tuple[str, str]:
     return found[1], found[2] or ""
 
 
-def role_name(settings: SageMaker, role: Role) -> str:
+def _roles(wish: Wish) -> tuple[Role | Part, ...]:
+    return (*PARTS, "training", "serving") if wish.separate else tuple(GRANTS)
+
+
+def role_name(settings: SageMaker, role: Role | Part) -> str:
     """The name of a role: of the connection where it names one, else ``<prefix>-<role>``."""
     own = {"training": settings.training.role_arn, "serving": settings.hosting.role_arn}
     arn = own[role] or settings.role_arn if role in own else None
@@ -117,7 +147,7 @@ def _buckets(wish: Wish, bucket: str, data_bucket: str) -> list[dict[str, Any]]:
     return [*found, {"name": data_bucket, "holds": "source data", "versioning": True, **common}]
 
 
-def _role(wish: Wish, role: Role, values: dict[str, str]) -> dict[str, Any]:
+def _role(wish: Wish, role: Role | Part, values: dict[str, str]) -> dict[str, Any]:
     settings = wish.settings
     grants = grants_of(
         role,
@@ -126,15 +156,11 @@ def _role(wish: Wish, role: Role, values: dict[str, str]) -> dict[str, Any]:
         key=settings.kms_key is not None,
         network=settings.network is not None,
     )
-    principal = wish.airflow if role == "airflow" else _SAGEMAKER
+    principal = _SAGEMAKER if role in ("training", "serving") else wish.airflow
     return {
         "role": role,
-        "name": values[f"{role}-role"],
-        "for": {
-            "airflow": "who runs Airflow",
-            "training": "training jobs",
-            "serving": "endpoints and transforms",
-        }[role],
+        "name": role_name(settings, role),
+        "for": _FOR[role],
         "trust": trust(principal),
         "policy": document(grants, values, partition=wish.partition),
     }
@@ -148,7 +174,7 @@ def _log_groups(wish: Wish) -> list[str]:
 
 
 def _connections(wish: Wish) -> dict[str, dict[str, Any]]:
-    """Both connections, as ``airflow connections add --conn-json`` takes them."""
+    """All connections, as ``airflow connections add --conn-json`` takes them."""
     base = f"arn:{wish.partition}:iam::{wish.account}:role"
     given: dict[str, Any] = wish.settings.model_dump(mode="json", exclude_defaults=True)
     roles = {
@@ -156,14 +182,23 @@ def _connections(wish: Wish) -> dict[str, dict[str, Any]]:
         "hosting": {"role_arn": f"{base}/{role_name(wish.settings, 'serving')}"},
     }
     sagemaker = {**given, **{name: {**given.get(name, {}), **role} for name, role in roles.items()}}
+    region = {"region_name": wish.region}
+    ways: dict[str, dict[str, Any]] = {"aws_mlops": region}
+    fields: dict[str, str] = {"aws_conn_id": "aws_mlops"}
+    if wish.separate:
+        fields = {field: f"aws_mlops_{part.replace('-', '_')}" for part, field in _FIELDS.items()}
+        ways = {
+            fields[field]: {**region, "role_arn": f"{base}/{role_name(wish.settings, part)}"}
+            for part, field in _FIELDS.items()
+        }
     return {
-        "aws_mlops": {"conn_type": "aws", "extra": {"region_name": wish.region}},
+        **{name: {"conn_type": "aws", "extra": extra} for name, extra in ways.items()},
         "mlops_default": {
             "conn_type": "mlops",
             "extra": {
                 "store": wish.store,
                 "data": wish.data or wish.store,
-                "aws_conn_id": "aws_mlops",
+                **fields,
                 "trainer": "sagemaker",
                 "endpoint": "sagemaker",
                 "sagemaker": sagemaker,

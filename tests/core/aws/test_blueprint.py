@@ -11,8 +11,10 @@ import pytest
 
 from airflow_mlops.core.aws.blueprint import Wish, blueprint
 from airflow_mlops.core.aws.blueprint_text import as_commands, as_text
+from airflow_mlops.core.aws.permissions import PARTS
 from airflow_mlops.core.aws.settings import SageMaker
 from airflow_mlops.core.errors import PlatformError
+from airflow_mlops.platform import AWS_FIELDS, FIELDS
 
 ACCOUNT = "123456789012"
 
@@ -118,6 +120,39 @@ def test_jobs_and_endpoints_may_share_a_role() -> None:
     script = as_commands(blueprint(wish(settings=shared)))
     assert script.count("create-role --role-name shared ") == 1
     assert script.count("put-role-policy --role-name shared ") == 2
+
+
+def test_separate_roles_have_a_connection_each() -> None:
+    worker = f"arn:aws:iam::{ACCOUNT}:role/worker"
+    plan = blueprint(wish(settings=SageMaker(prefix="acme"), airflow=worker, separate=True))
+    names = {one["name"] for one in plan["roles"]}
+    assert names == {f"acme-{role}" for role in (*PARTS, "training", "serving")}
+    connections = plan["connections"]
+    mlops = connections["mlops_default"]["extra"]
+    roles = {
+        field: connections[mlops[field]]["extra"]["role_arn"].rpartition("/")[2]
+        for field in ("aws_conn_id", *AWS_FIELDS.values())
+    }
+    assert roles == {
+        "aws_conn_id": "acme-store",
+        "data_aws_conn_id": "acme-data-reader",
+        "training_aws_conn_id": "acme-trainer",
+        "serving_aws_conn_id": "acme-deployer",
+    }
+    for one in plan["roles"]:
+        (who,) = one["trust"]["Statement"][0]["Principal"].values()
+        assert who == ("sagemaker.amazonaws.com" if one["role"] in ("training", "serving") else worker)
+    assert set(mlops) <= set(FIELDS)
+    assert "<" not in json.dumps(plan)
+    assert "Scaling" not in policy(plan, "acme-deployer")
+    assert policy(plan, "acme-trainer").keys() == {"TrainingJobs", "PassTrainingRole", "Logs"}
+
+
+def test_a_service_takes_on_one_role_alone() -> None:
+    with pytest.raises(
+        PlatformError, match=r"separate roles are taken on by a role or user; given airflow ec2"
+    ):
+        blueprint(wish(separate=True))
 
 
 def test_text_says_that_nothing_is_created() -> None:
