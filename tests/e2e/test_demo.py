@@ -5,7 +5,6 @@ The acts build on one another, so they run in the order of this file; one that f
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -26,6 +25,7 @@ from airflow_mlops.demo.stage import Stage, raised
 from airflow_mlops.demo.story import MODEL, Act, Story
 from airflow_mlops.demo.traffic import Traffic
 from airflow_mlops.demo.transport import RestError
+from tests.lineage_events import check_events, read_events
 from tests.liveness import gone
 from tests.waiting import wait_until
 
@@ -180,7 +180,8 @@ def test_no_live_request_failed(story: Story) -> None:
 
 
 def test_lineage_names_every_version(stage: Stage, story: Story, store: Store) -> None:
-    events: list[dict[str, Any]] = [json.loads(line) for line in stage.lineage.read_text().splitlines()]
+    events = read_events(stage.lineage)
+    check_events(events)
     finished = [event for event in events if event["eventType"] in ("COMPLETE", "FAIL")]
     jobs = {event["job"]["name"] for event in finished}
     wanted = {"snapshot", "validate", "train", "evaluate", "register", "promote", "rollout.judge_shadow"}

@@ -215,7 +215,7 @@ def deploy_lineage(model: str, served: Desired, address: str, store_uri: str) ->
 
 
 def judge_lineage(model: str, verdict: Verdict, store_uri: str) -> Lineage:
-    """Captured traffic -> the judge's word on a stage of a rollout."""
+    """Captured traffic, and the version that is judged -> the judge's word on a stage of a rollout."""
     from airflow_mlops.core.lineage import datasets as ol
     from airflow_mlops.core.lineage import facets, gates
 
@@ -228,8 +228,9 @@ def judge_lineage(model: str, verdict: Verdict, store_uri: str) -> Lineage:
         counts=verdict.counts,
         producer=facets.PRODUCER,
     )
+    judged = [] if verdict.version is None else [registered(model, verdict.version, store_uri)]
     return ol.Lineage(
-        inputs=[captured(model, store_uri)],
+        inputs=[captured(model, store_uri), *judged],
         run_facets={"mlops_verdict": facet, "test": gates.gate_tests(verdict.gates)},
     )
 
