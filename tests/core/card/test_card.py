@@ -17,7 +17,7 @@ from airflow_mlops.core.card.blocks import Table
 from airflow_mlops.core.evaluation.report import Evaluation, SliceMetrics
 from airflow_mlops.core.gates import Gate, GateResult
 from airflow_mlops.core.store import Store
-from tests.core.card.world import SAID, after, card, data, register, told
+from tests.core.card.world import DATASET, MODEL, SAID, after, append, card, data, register, told
 from tests.core.evaluation import whole
 from tests.core.registry.world import MemoryStore
 from tests.core.registry.world import register as register_bare
@@ -93,6 +93,18 @@ def test_markdown_says_the_same(lived: Store) -> None:
     assert len(found) > 12
     assert all(len({len(row) for row in one}) == 1 for one in found)
     assert "<svg" not in text
+
+
+def test_data_that_were_erased_since_say_so(lived: Store) -> None:
+    from airflow_mlops.core.erasure.record import Erasure, Tombstone, erasure_log
+
+    assert "erased since" not in as_markdown(card(lived)), "rows of the snapshot before it were erased"
+    stone = Tombstone(dataset=DATASET, rows=2)
+    append(
+        erasure_log(lived, MODEL),
+        Erasure(subject="8" * 64, state="done", tombstones=(stone,), who="dpo", why="asked to", at=after(70)),
+    )
+    assert "- **erased since**: 2 rows on 2024-03-04, by dpo" in as_markdown(card(lived))
 
 
 def test_the_same_store_gives_the_same_bytes(lived: Store) -> None:

@@ -77,6 +77,10 @@ def _facts(dossier: Dossier, version: DatasetVersion) -> list[tuple[str, Cell]]:
     ]
     if version.restricted:
         pairs.append(("access", "restricted: each reading is noted in the audit log"))
+    for one in dossier.erasures:
+        rows = sum(stone.rows for stone in one.tombstones if stone.dataset == version.ref)
+        if rows:
+            pairs.append(("erased since", f"{rows:,} rows on {day(one.at)}, by {line(one.who, 100)}"))
     if dossier.record.shaped is not None:
         pairs.append(("shaped by own answers", f"at most {dossier.record.shaped:.1%} of the rows"))
     return pairs
