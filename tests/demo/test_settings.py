@@ -94,3 +94,23 @@ def test_telemetry_is_off(tmp_path: Path) -> None:
     made = settings(tmp_path)
     assert made["DO_NOT_TRACK"] == "1"
     assert made["GX_ANALYTICS_ENABLED"] == "False"
+
+
+def test_further_users_have_roles_and_passwords_of_their_own(tmp_path: Path) -> None:
+    first = Credentials.of(tmp_path)
+    made = Credentials.admit(tmp_path, ["ann", "bob"])
+    assert Credentials.admit(tmp_path, ["bob"]) == made
+    assert (len(set(made.values())), made["admin"]) == (3, first.password)
+    assert json.loads(first.passwords_file(tmp_path).read_text()) == made
+    assert stat.S_IMODE(first.passwords_file(tmp_path).stat().st_mode) == 0o600
+    roles = airflow_settings(
+        tmp_path,
+        [],
+        PORTS,
+        first,
+        parallelism=4,
+        examples=False,
+        openlineage=None,
+        users={"ann": "op", "bob": "viewer"},
+    )["AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS"]
+    assert roles == "admin:admin,ann:op,bob:viewer"

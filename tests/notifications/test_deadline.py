@@ -15,6 +15,7 @@ from airflow.serialization.serialized_objects import DagSerialization
 from airflow_mlops.core.errors import PlatformError
 from airflow_mlops.core.monitoring.alerts.alert import Found
 from airflow_mlops.core.monitoring.alerts.log import alert_log, due
+from airflow_mlops.core.registry.releases import longest_release
 from airflow_mlops.core.store import open_store
 from airflow_mlops.notifications.deadline import SLACK, late_release, release_deadline, tell_of_late_release
 from airflow_mlops.notifications.webhook import WebhookNotifier
@@ -45,6 +46,13 @@ def test_how_long_a_release_may_take(rollout: Any, longest: timedelta) -> None:
     spec = world.spec(rollout=rollout)
     assert release_deadline(spec) == longest + SLACK
     assert release_deadline(spec, slack=HOUR) == longest + HOUR
+
+
+def test_people_who_are_asked_one_after_another_may_take_their_time() -> None:
+    alone = world.spec()
+    asked = world.spec(approval={"people": 2, "timeout": "5h"})
+    assert release_deadline(asked) - release_deadline(alone) == 10 * HOUR
+    assert longest_release(asked) - longest_release(alone) == 10 * HOUR
 
 
 def test_airflow_can_keep_it() -> None:

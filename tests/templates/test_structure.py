@@ -55,6 +55,20 @@ def test_a_spec_without_shadow_has_no_shadow_task() -> None:
     assert dag.get_task("rollout.canary_50").upstream_task_ids >= {"register"}
 
 
+@pytest.mark.parametrize("people, asking", [(1, ["approve"]), (2, ["approve", "approve_second"])])
+def test_people_are_asked_between_the_registration_and_the_rollout(people: int, asking: list[str]) -> None:
+    from airflow.serialization.serialized_objects import DagSerialization
+
+    dag = release(small_spec(approval={"people": people}))
+    order = [task.task_id for task in dag.topological_sort()]
+    first = order.index("register") + 1
+    assert order[first : first + people + 1] == [*asking, "rollout.shadow"]
+    assert asking[-1] in dag.get_task("rollout.shadow").upstream_task_ids
+    assert set(asking) <= set(dag.get_task("conclude").tasks)
+    assert "asks people to approve it" in str(dag.doc_md)
+    DagSerialization.from_dict(DagSerialization.to_dict(dag))
+
+
 EVERYTHING: dict[str, Any] = {
     "data": {
         "joins": [
