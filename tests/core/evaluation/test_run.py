@@ -93,6 +93,10 @@ def test_slices_are_the_largest_values_with_enough_rows(store: Store, tmp_path: 
     assert by_name["express=true"].rows == int(test["express"].sum())
     assert by_name["express=true"].rows + by_name["express=false"].rows == found.rows
     assert [by_name[n].rows for n in names[:4]] == sorted((by_name[n].rows for n in names[:4]), reverse=True)
+    for part in (found, *found.slices):
+        assert {"auc", "log_loss", "brier"} <= set(part.intervals)
+        for name, (low, high) in part.intervals.items():
+            assert low <= part.metrics[name] <= high
 
 
 def test_a_slice_with_one_class_leaves_out_what_is_not_defined(store: Store, tmp_path: Path) -> None:
