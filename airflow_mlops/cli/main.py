@@ -11,7 +11,6 @@ from importlib import import_module
 from typing import Final
 
 from airflow_mlops.core.errors import MlopsError
-from airflow_mlops.core.store.actor import act_as
 
 #: Commands, each a module of this package (with _ for -); importing them is cheap, ``func`` imports what does the work.
 COMMANDS: Final = (
@@ -58,6 +57,8 @@ def add_commands(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the chosen command; a mistake of the user is one line and exit code 2, never a traceback."""
+    from airflow_mlops.core.store.actor import act_as
+
     act_as(_user())
     command: Callable[[argparse.Namespace], int | None] = arguments.func
     try:

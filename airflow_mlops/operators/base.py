@@ -20,7 +20,6 @@ from airflow_mlops.core.errors import (
     StoreError,
     UnsafeStore,
 )
-from airflow_mlops.core.store.actor import act_as
 from airflow_mlops.hooks.mlops import MlopsHook
 from airflow_mlops.operators.openlineage import LineageMixin
 from airflow_mlops.spec import ModelSpec

@@ -87,7 +87,7 @@ def test_adopt_vouches_for_what_stands_in_no_chain(audit: Command) -> None:
     lines = audit("adopt", MODEL, "--who", "ann", "--why", "I wrote it")
     assert lines == [key, f"1 records adopted in {audit.place}, ann vouches for them"]
     audit("verify")
-    assert audit("log", MODEL)[-2].endswith(f"adopted: version 1 built again: identical: I wrote it  by ann")
+    assert audit("log", MODEL)[-2].endswith("adopted: version 1 built again: identical: I wrote it  by ann")
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ _KEY = (
 )
 _ACCOUNT = r"^[0-9]{12}$"
 #: Logs and records that nothing ever removes. Manifests and blobs end by retention, captures by a lifecycle rule.
-_RECORDS = ("models/", "endpoints/", "retention/")
+_RECORDS = ("models/", "endpoints/", "retention/", "audit/")
 
 
 class ObjectLock(Section):

@@ -13,6 +13,7 @@ from airflow_mlops.core.audit.wording import in_words
 from airflow_mlops.core.record import utc_now
 from airflow_mlops.core.registry.deployments import DeploymentLog
 from airflow_mlops.core.store import Store, open_store
+from airflow_mlops.core.store.actor import acting
 from airflow_mlops.core.store.chain import note_read
 from tests.core.audit.world import CHAIN, MODEL, build
 
@@ -48,11 +49,12 @@ def test_every_change_is_told_in_its_order(store: Store) -> None:
 
 
 def test_an_export_joins_entries_with_their_records(store: Store) -> None:
-    note_read(store, f"datasets/{MODEL}/d.json")
+    with acting("cy"):
+        note_read(store, f"datasets/{MODEL}/d.json")
     lines = [json.loads(line) for line in export(store, MODEL)]
     assert [line["number"] for line in lines] == list(range(1, 20))
     assert {line["chain"] for line in lines} == {CHAIN}
-    assert (lines[-1]["event"], lines[-1]["kind"], lines[-1]["who"]) == ("read", "access", "unknown")
+    assert (lines[-1]["event"], lines[-1]["kind"], lines[-1]["who"]) == ("read", "access", "cy")
     for before, line in zip(lines[:-1:2], lines[1::2], strict=True):
         assert (before["event"], line["event"]) == ("announced", "written")
         assert before["record"] is None

@@ -198,13 +198,15 @@ def test_records_are_locked_and_the_rest_is_not(server: S3Server) -> None:
     for key in (
         "models/m/versions/1.json",
         "endpoints/m/served/1.json",
+        "audit/models/m/0000000/0000000001.json",
         "blobs/aa/b",
         "captures/m/1.jsonl",
         "probe/x",
     ):
         store.create(key, b"1")
+    for key in ("models/m/versions/1.json", "audit/models/m/0000000/0000000001.json"):
+        assert client.head_object(Bucket=bucket, Key=f"p/{key}")["ObjectLockMode"] == "GOVERNANCE"
     record = client.head_object(Bucket=bucket, Key="p/models/m/versions/1.json")
-    assert record["ObjectLockMode"] == "GOVERNANCE"
     assert record["ObjectLockRetainUntilDate"] - before > timedelta(days=365, seconds=-2)
     with pytest.raises(ClientError, match=r"(?i)lock|denied"):
         client.delete_object(
