@@ -56,7 +56,7 @@ def spans(entries: Iterable[tuple[int, DeploymentEntry]], now: datetime) -> list
     for number, entry in entries:
         done += _over(places, entry.at)
         wanted = dict(_places(entry))
-        for place in [one for one in places if one not in wanted]:
+        for place in places.keys() - wanted.keys():
             done.append(
                 _span(place, places.pop(place), entry.at, f"{entry.action} by {entry.who}: {entry.why}")
             )
@@ -66,7 +66,7 @@ def spans(entries: Iterable[tuple[int, DeploymentEntry]], now: datetime) -> list
             held.lease = lease
     done += _over(places, now)
     done += [_span(place, held, None, None) for place, held in places.items()]
-    return sorted(done, key=lambda one: (one.since, one.entries))
+    return sorted(done, key=lambda one: (one.since, one.entries, one.version))
 
 
 def _places(entry: DeploymentEntry) -> Iterator[tuple[_Place, datetime | None]]:
