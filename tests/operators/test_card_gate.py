@@ -27,7 +27,7 @@ def dataset(store: Store, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     store_data(store)
     version = DatasetVersion.from_bytes(store.read(dataset_key(DATASET.name, DATASET.id)))
     monkeypatch.setattr(operators, "load_dataset", lambda work, given, progress: version)
-    return {"name": DATASET.name, "id": DATASET.id}
+    return {"dataset": DATASET.name, "id": DATASET.id}
 
 
 def task(store: Store, spec: ModelSpec, dataset: dict[str, str], *, tested: bool) -> RegisterOperator:
