@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from airflow_mlops.core.data.source import DataRoot
-from airflow_mlops.core.data.version import DatasetRef, DatasetVersion
+from airflow_mlops.core.data.version import DatasetVersion
 from airflow_mlops.core.erasure.attached import Attached, Attachments
 from airflow_mlops.core.erasure.learned import champion_of, learned_from
 from airflow_mlops.core.erasure.named import named_records
@@ -159,11 +159,6 @@ def columns_of(store: Store, model: str) -> Columns:
             remedy="say --column, and set data.subject in the spec",
         )
     return Columns(column, data.get("id"))
-
-
-def refs_of(findings: Findings) -> frozenset[DatasetRef]:
-    """The dataset versions that hold rows of the person."""
-    return frozenset(one.version.ref for one in findings.held)
 
 
 def _data(store: Store) -> frozenset[str]:
