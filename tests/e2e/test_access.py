@@ -143,6 +143,10 @@ def test_a_role_that_sees_all_dags_still_does(said: dict[str, dict[str, Any]]) -
     assert said["std"]["trigger"] == said["std"]["approve"] == REFUSED
 
 
+def test_users_who_may_answer_are_named_by_their_number(said: dict[str, dict[str, Any]]) -> None:
+    assert said["assigned"] == {"ann": REFUSED, "1": 200, "2": REFUSED}
+
+
 def test_an_empty_access_takes_away_what_was_given(airflow: FabAirflow) -> None:
     assert ("taken", "can_edit") in airflow.given("pricing")
     airflow.parse(TAKEN="1")

@@ -46,8 +46,8 @@ class User:
         return sorted({one["dag_id"].partition(".")[0] for one in listed})
 
 
-def wait_for_approval(run: str) -> None:
-    """Let a task of the run ask people, as one that is deferred does."""
+def wait_for_approval(run: str, assigned: str | None = None) -> None:
+    """Let a task of the run ask people, as one that is deferred does. :param assigned: id of who alone may answer."""
     with create_session() as session:
         task = session.scalars(select(TaskInstance).filter_by(run_id=run, task_id="rollback")).one()
         session.add(
@@ -57,6 +57,7 @@ def wait_for_approval(run: str) -> None:
                 subject="Approve?",
                 multiple=False,
                 params={},
+                assignees=[{"id": assigned, "name": assigned}] if assigned else None,
                 created_at=timezone.utcnow(),
             )
         )
@@ -83,6 +84,19 @@ def answers(user: User, run: str) -> dict[str, Any]:
     }
 
 
+def approve(user: User, run: str) -> int:
+    """The status of a yes."""
+    body = {"chosen_options": ["Approve"], "params_input": {}}
+    return user.status("PATCH", f"{ROLLBACK}/dagRuns/{run}/{TASK}/-1/hitlDetails", body)
+
+
+def approve_assigned(user: User, assigned: str) -> int:
+    """The status of a yes to a question that one user alone may answer."""
+    run = user.ask("POST", f"{ROLLBACK}/dagRuns", RUN).json()["dag_run_id"]
+    wait_for_approval(run, assigned)
+    return approve(user, run)
+
+
 def main(names: list[str]) -> None:
     """Ask for each name; the first triggers the run, and answers last."""
     with TestClient(create_app(), base_url="http://localhost") as client:
@@ -91,9 +105,9 @@ def main(names: list[str]) -> None:
         wait_for_approval(run)
         said = {name: answers(user, run) for name, user in users.items()}
         for name in reversed(names):
-            path = f"{ROLLBACK}/dagRuns/{run}/{TASK}/-1/hitlDetails"
-            body = {"chosen_options": ["Approve"], "params_input": {}}
-            said[name]["approve"] = users[name].status("PATCH", path, body)
+            said[name]["approve"] = approve(users[name], run)
+        # The first user of a new database has the number 1.
+        said["assigned"] = {one: approve_assigned(users[names[0]], one) for one in (names[0], "1", "2")}
     print(json.dumps(said))
 
 
