@@ -204,8 +204,9 @@ class ConcludeReleaseOperator(TrafficOperator):
     """The teardown of a release: this run's challenger, if it still has a place, leaves; the champion is proved.
 
     Returns the one result object of the run: ``{"model", "outcome", "version", "champion", "task", "kind", "gate",
-    "value", "limit", "reason", "quarantined_rows"}``; ``outcome`` is ``promoted`` or ``refused``, by the deployment
-    log. The result is pushed also when the endpoint can't be proved and this task fails.
+    "value", "limit", "reason", "quarantined_rows", "audit"}``; ``outcome`` is ``promoted`` or ``refused``, by the
+    deployment log; ``audit`` is the head of the audit log, an anchor that lies outside of the store. The result is pushed
+    also when the endpoint can't be proved and this task fails, then without ``audit``.
 
     :param register: id of the task that registers the version.
     :param tasks: ids of all tasks of the release, whose refusal is looked up.
@@ -224,6 +225,8 @@ class ConcludeReleaseOperator(TrafficOperator):
 
     def work(self, work: Work, context: Context) -> dict[str, Any]:
         """Conclude."""
+        from airflow_mlops.core.audit import head
+
         conductor = work.conductor()
         registered = pushed(context, [self.register], "return_value")
         version = number_of(registered) if registered else None
@@ -249,7 +252,7 @@ class ConcludeReleaseOperator(TrafficOperator):
         self.serves(work, context, served, _closing_line(result))
         if version is not None:
             mirror(self, work, version, refused=None if promoted else str(refusal["reason"]))
-        return result
+        return {**result, "audit": head(work.store, work.spec.name)}
 
 
 class RollbackOperator(TrafficOperator):

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow_mlops.spec import ModelSpec
+from airflow_mlops.templates.erase import erase
 from airflow_mlops.templates.monitor import monitor
 from airflow_mlops.templates.release import release
 from airflow_mlops.templates.reproduce import reproduce
@@ -25,7 +26,7 @@ def lifecycle(
     notifiers: Sequence[BaseNotifier] = (),
 ) -> tuple[DAG, ...]:
     """Make ``<model>.release``, ``.monitor``, ``.rollout``, ``.rollback`` and ``.reproduce``; where the spec has a
-    section ``scoring`` also ``.score``.
+    section ``scoring`` also ``.score``, and where it has ``data.subject`` also ``.erase``.
 
     Called at the top level of a DAG file, that is all: the DAGs register themselves.
 
@@ -35,11 +36,15 @@ def lifecycle(
     :param notifiers: of any provider, told what people should know; templates find it as ``mlops_alert``.
     """
     place: dict[str, Any] = {"mlops_conn_id": mlops_conn_id}
-    dags = (
+    dags = [
         release(spec, poll_interval=poll_interval, notifiers=notifiers, **place),
         monitor(spec, notifiers=notifiers, **place),
         rollout(spec, **place),
         rollback(spec, notifiers=notifiers, **place),
         reproduce(spec, **place),
-    )
-    return (*dags, score(spec, **place)) if spec.scoring is not None else dags
+    ]
+    if spec.scoring is not None:
+        dags.append(score(spec, **place))
+    if spec.data.subject is not None:
+        dags.append(erase(spec, **place))
+    return tuple(dags)

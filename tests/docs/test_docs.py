@@ -91,4 +91,5 @@ def test_the_dag_file_of_the_readme_makes_its_dags() -> None:
         "churn.monitor",
         "churn.rollout",
         "churn.rollback",
+        "churn.reproduce",
     }

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
 
+from airflow_mlops.core.audit import head
 from airflow_mlops.core.errors import EndpointError
 from airflow_mlops.core.registry.deployments import DeploymentLog
 from airflow_mlops.core.registry.versions import Registry
@@ -161,6 +162,7 @@ def test_a_release_in_which_every_task_runs_twice(
     assert promote(release, [shadow, canary]) == promoted == {"model": MODEL, "version": 2, "entry": 4}
     told = conclude(release)
     assert conclude(release) == told
+    assert told.pop("audit") == head(ground, MODEL)
     assert told == {
         "model": MODEL,
         "outcome": "promoted",
@@ -335,6 +337,7 @@ def test_a_version_that_is_not_there(ground: Store, release: Run) -> None:
 
 def test_a_release_that_died_before_anything(store: Store, endpoint: FakeEndpoint, run: Run) -> None:
     told = conclude(run)
+    assert told.pop("audit") == head(store, MODEL)
     assert told == {
         "model": MODEL,
         "outcome": "refused",

@@ -143,6 +143,11 @@ def test_a_spec_with_scoring_has_a_score_dag() -> None:
     assert [dag.dag_id for dag in dags][-1] == "flight_delay.score"
 
 
+def test_a_spec_with_a_subject_has_an_erase_dag() -> None:
+    dags = lifecycle(small_spec().with_overrides({"data": {"subject": "flight_id"}}))
+    assert [dag.dag_id for dag in dags][-1] == "flight_delay.erase"
+
+
 def test_new_rows_to_score_start_the_scoring() -> None:
     dag = score(small_spec(scoring={"source": "ahead/*.parquet", "arrival": {}}))
     condition: Any = dag.timetable.asset_condition
