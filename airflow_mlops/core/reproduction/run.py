@@ -17,7 +17,7 @@ from airflow_mlops.core.progress import Progress, ignore
 from airflow_mlops.core.registry.version import ModelVersion
 from airflow_mlops.core.registry.versions import Registry
 from airflow_mlops.core.reproduction.bench import Bench, Laid, lay_out, open_bench
-from airflow_mlops.core.reproduction.comparison import distance
+from airflow_mlops.core.reproduction.comparison import Distance, distance
 from airflow_mlops.core.reproduction.differences import differences, in_words, needed_packages
 from airflow_mlops.core.reproduction.locked import Environment, locked_environment
 from airflow_mlops.core.reproduction.process import train_again
@@ -147,11 +147,7 @@ def _built(
             predictions=0.0,
         )
     apart = distance(bench.store, record, again.trained, tolerance)
-    said = (
-        f"other bytes, {rebuilt[:12]} and not {trained.artifact[:12]}; predictions differ by up to "
-        f"{apart.predictions:.3g}, metrics by up to {apart.widest}: "
-        f"{'within' if apart.within else 'more than'} {tolerance:g}"
-    )
+    said = f"other bytes, {rebuilt[:12]} and not {trained.artifact[:12]}; {_apart(apart, tolerance)}"
     return replace(
         base,
         outcome="equal" if apart.within else "different",
@@ -184,6 +180,15 @@ def _surroundings(
     differ = differences(lock, made.found, {*names, *made.found.packages})
     progress(_told(f"environment from the lock, {len(made.found.packages)} packages", differ))
     return _Surroundings("locked", made.python, differ)
+
+
+def _apart(apart: Distance, tolerance: float) -> str:
+    if not apart.predictions:
+        return "every held-out prediction is the same"
+    return (
+        f"held-out predictions differ by up to {apart.predictions:.3g}, metrics by up to {apart.widest}: "
+        f"{'within' if apart.within else 'more than'} {tolerance:g}"
+    )
 
 
 def _told(what: str, differ: Sequence[Difference]) -> str:

@@ -202,7 +202,7 @@ def test_another_model_is_compared_on_the_held_out_rows(
     assert found.rebuilt not in (None, found.artifact)
     assert 0.01 < (found.predictions or 0) < 1
     assert 0.001 < found.metrics["log_loss"] < 1
-    assert f"predictions differ by up to {found.predictions:.3g}" in found.reason
+    assert f"held-out predictions differ by up to {found.predictions:.3g}" in found.reason
     assert found.reason.endswith("more than 1e-06" if outcome == "different" else "within 1e+06")
 
 
