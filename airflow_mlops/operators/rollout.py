@@ -205,8 +205,8 @@ class ConcludeReleaseOperator(TrafficOperator):
 
     Returns the one result object of the run: ``{"model", "outcome", "version", "champion", "task", "kind", "gate",
     "value", "limit", "reason", "quarantined_rows", "audit"}``; ``outcome`` is ``promoted`` or ``refused``, by the
-    deployment log; ``audit`` is the head of the audit log, an anchor that lies outside of the store. The result is pushed
-    also when the endpoint can't be proved and this task fails, then without ``audit``.
+    deployment log; ``audit`` is the head of the audit log, an anchor that lies outside of the store. The result is
+    pushed also when the endpoint can't be proved and this task fails, then without ``audit``.
 
     :param register: id of the task that registers the version.
     :param tasks: ids of all tasks of the release, whose refusal is looked up.
