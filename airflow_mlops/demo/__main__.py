@@ -115,6 +115,8 @@ def _close(console: Console, stage: Stage, story: Story, acts: Sequence[Act], se
     console.print(f"store     {stage.store}", markup=False)
     console.print(f"lineage   {stage.lineage}", markup=False)
     console.print(f"task logs {stage.home / 'logs'}", markup=False)
+    if not stage.store.startswith("s3://"):
+        console.print(f"proof     python -m airflow_mlops.demo.proof {stage.store}", markup=False)
     console.print(f"all seven acts went as told in {seconds:.0f} s", style="green")
 
 

@@ -20,6 +20,7 @@ from airflow_mlops.core.reproduction.record import reproduction_log
 from airflow_mlops.core.serving.local import LocalEndpoint
 from airflow_mlops.core.store import Store, open_store
 from airflow_mlops.core.store.blobs import fetch_file, get_bytes
+from airflow_mlops.demo import proof
 from airflow_mlops.demo.flights import COLUMNS, month_of
 from airflow_mlops.demo.stage import Stage, raised
 from airflow_mlops.demo.story import MODEL, Act, Story
@@ -197,6 +198,17 @@ def test_no_secret_lies_in_logs_or_lineage(stage: Stage, story: Story) -> None:
     password = stage.airflow.password
     for path in [stage.lineage, *stage.home.glob("processes/*.log"), *stage.home.glob("logs/**/*.log")]:
         assert password not in path.read_text(errors="replace"), path
+
+
+def test_a_version_drawn_by_chance_answers_for_itself(
+    stage: Stage, story: Story, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code = proof.main([stage.store])
+    told = capsys.readouterr().out
+    assert code == 0, told
+    for harm in ("a changed data byte", "a swapped model file", "an edited record", "a removed log entry"):
+        assert f"{harm}: " in told
+    assert "a different library version: " in told
 
 
 @pytest.mark.whole
