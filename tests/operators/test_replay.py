@@ -181,4 +181,4 @@ def test_the_verdict_is_declared_as_lineage(ground: Store, release: Run) -> None
     release.execute(operator)
     lineage = operator.get_openlineage_facets_on_failure(None)
     assert lineage.run_facets["mlops_verdict"].stage == "replay"
-    assert [one.name for one in lineage.inputs] == [f"{MODEL}/captures"]
+    assert [one.name for one in lineage.inputs] == [f"{MODEL}/captures", f"{MODEL}/versions"]
