@@ -10,7 +10,7 @@ from urllib.parse import SplitResult
 from airflow.sdk import Asset
 
 from airflow_mlops.core.errors import SpecError
-from airflow_mlops.core.lineage.naming import asset_name
+from airflow_mlops.core.lineage.naming import ASSET_NAME, asset_name
 
 if TYPE_CHECKING:
     from airflow.sdk import AssetWatcher
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 #: The part of a dataset's asset that tells of new files.
 ARRIVAL = "arrival"
-_NAME = re.compile(r"^[a-z][a-z0-9_]*$")
+_PART = re.compile(r"[A-Za-z0-9_.-]*[A-Za-z0-9_-]")
 
 
 def sanitize_uri(uri: SplitResult) -> SplitResult:
@@ -28,7 +28,9 @@ def sanitize_uri(uri: SplitResult) -> SplitResult:
 
     :raises ValueError: if it names no model or dataset; Airflow turns it into an import error of the DAG file.
     """
-    if not _NAME.match(uri.netloc) or uri.query:
+    path = uri.path.removeprefix("/").removesuffix("/")
+    parts_fit = all(_PART.fullmatch(one) for one in path.split("/")) if path else True
+    if not ASSET_NAME.fullmatch(uri.netloc) or uri.query or not parts_fit:
         raise ValueError(
             f"asset URI {uri.geturl()!r} is not {uri.scheme}://<name>[/<part>] "
             "with a name of lower-case letters, digits and _"
@@ -99,7 +101,8 @@ def convert_asset_to_openlineage(asset: Asset, lineage_context: object) -> Datas
     """Translate an asset to the OpenLineage dataset of the same thing.
 
     :param lineage_context: the hook or operator that met the asset; the name does not depend on it.
-    :raises ValueError: for an asset of another scheme.
+    :raises ValueError: for an asset of another scheme, or of a part that there is not; Airflow leaves it out of its
+        event then.
     """
     from openlineage.client.event_v2 import Dataset
 

@@ -93,7 +93,18 @@ def test_asset_uris_of_ours_are_accepted(uri: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "uri", ["mlmodel://", "mlmodel:///x", "mldataset://Flights", "mlmodel://a b", "mlmodel://m?version=3"]
+    "uri",
+    [
+        "mlmodel://",
+        "mlmodel:///x",
+        "mldataset://Flights",
+        "mlmodel://a b",
+        "mlmodel://m?version=3",
+        "mlmodel://ann:secret@m",
+        "mlmodel://m/../x",
+        "mlmodel://m/%2e%2e/x",
+        "mlmodel://m//x",
+    ],
 )
 def test_other_asset_uris_are_refused_with_what_was_given(uri: str) -> None:
     with pytest.raises(ValueError, match="is not ml") as caught:
@@ -142,3 +153,5 @@ def test_openlineage_translates_our_assets(uri: str, namespace: str, name: str) 
 def test_an_asset_of_another_scheme_is_not_translated() -> None:
     with pytest.raises(ValueError, match="neither"):
         assets.convert_asset_to_openlineage(SimpleNamespace(uri="s3://bucket/key"), None)
+    with pytest.raises(ValueError, match="is one of candidate"):
+        assets.convert_asset_to_openlineage(SimpleNamespace(uri="mlmodel://m/no_such_part"), None)

@@ -31,13 +31,16 @@ A version is no part of a name: it is the ``version`` facet. Where the bytes lie
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 from urllib.parse import unquote, urlsplit
 
 DATASET = "mldataset"
 MODEL = "mlmodel"
+#: Of a model or a dataset in the URI of an asset.
+ASSET_NAME = re.compile(r"[a-z][a-z0-9_]*")
 
 DatasetPart = Literal["", "quarantine", "review", "arrival"]
 ModelPart = Literal[
@@ -88,8 +91,18 @@ def location_name(uri: str, path: str = "") -> Name:
 
 
 def asset_name(uri: str) -> Name | None:
-    """The name of an Airflow asset of ours; None for an asset of somebody else's."""
+    """The name of an Airflow asset of ours; None for an asset of somebody else's.
+
+    :raises ValueError: for one of our schemes that names no model or dataset, or a part that there is not.
+    """
     parts = urlsplit(uri)
-    if parts.scheme not in (DATASET, MODEL) or not parts.netloc:
+    if parts.scheme not in (DATASET, MODEL):
         return None
-    return Name(parts.scheme, f"{parts.netloc}{parts.path}".rstrip("/"))
+    known = get_args(ModelPart if parts.scheme == MODEL else DatasetPart)
+    part = parts.path.removeprefix("/").removesuffix("/")
+    if not ASSET_NAME.fullmatch(parts.netloc) or parts.query or parts.fragment or part not in known:
+        raise ValueError(
+            f"asset URI {uri[:100]!r} is not {parts.scheme}://<name> or {parts.scheme}://<name>/<part>, "
+            f"where <part> is one of {', '.join(one for one in known if one)}"
+        )
+    return Name(parts.scheme, f"{parts.netloc}/{part}" if part else parts.netloc)

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from airflow_mlops.core.lineage.naming import (
+    DatasetPart,
+    ModelPart,
     Name,
     asset_name,
     dataset_name,
@@ -49,6 +52,39 @@ def test_an_asset_and_the_dataset_of_a_stage_have_one_name():
     assert asset_name("mlmodel://flight_delay/retrain") == model_name("flight_delay", "retrain")
 
 
-@pytest.mark.parametrize("uri", ["s3://bucket/key", "flight_delay", "mlmodel://", ""])
+@pytest.mark.parametrize("part", get_args(ModelPart))
+def test_every_part_of_a_model_is_an_asset(part):
+    assert asset_name(f"mlmodel://m/{part}") == model_name("m", part)
+
+
+@pytest.mark.parametrize("part", get_args(DatasetPart))
+def test_every_part_of_a_dataset_is_an_asset(part):
+    assert asset_name(f"mldataset://d__joined/{part}") == dataset_name("d__joined", part)
+
+
+@pytest.mark.parametrize("uri", ["s3://bucket/key", "flight_delay", ""])
 def test_what_is_not_ours_has_no_name(uri):
     assert asset_name(uri) is None
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "mlmodel://",
+        "mlmodel:///m",
+        "mlmodel://m/typo",
+        "mldataset://d/retrain",
+        "mlmodel://m/versions/../retrain",
+        "mlmodel://m/%2e%2e",
+        "mlmodel://ann:secret@m",
+        "mlmodel://m:80",
+        "mlmodel://M",
+        "mlmodel://m?x=1",
+        "mlmodel://m#x",
+        "mlmodel://m/" + "x" * 10_000,
+    ],
+)
+def test_what_names_no_model_or_part_is_one_clear_line(uri):
+    with pytest.raises(ValueError, match=r"is one of (candidate|quarantine)") as caught:
+        asset_name(uri)
+    assert len(str(caught.value)) < 400
