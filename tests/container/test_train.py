@@ -207,6 +207,7 @@ def test_two_machines_train_together(
     assert [process.returncode for process in processes] == [0, 0], said
     trained = job.trained(0)
     assert trained.train_rows > 800
+    assert trained.machines == 2
     assert not (job.folder(1) / "model").exists()
     assert len(get_bytes(store, trained.artifact)) == trained.size
 

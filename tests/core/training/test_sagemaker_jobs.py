@@ -23,7 +23,7 @@ class TestOneJob:
         status = jobs.wait(job)
         assert status.state == "Completed"
         found, ended = jobs.training().collect(job, jobs.version, progress=jobs.said.append)
-        assert found == trained
+        assert found == trained.model_copy(update={"job": job}), "the record says where it was trained"
         assert ended.billable_seconds is not None
         assert "[algo-1] training" in jobs.said
         assert f"training job {job} started: 1 x ml.m5.large" in jobs.said
