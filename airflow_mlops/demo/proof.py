@@ -29,12 +29,14 @@ from airflow_mlops.core.registry.deployments import DeploymentLog
 from airflow_mlops.core.registry.versions import Registry
 from airflow_mlops.core.reproduction.locked import find_uv
 from airflow_mlops.core.store import open_store
+from airflow_mlops.core.store.audited import model_chain
 from airflow_mlops.core.store.blobs import blob_key, get_bytes
+from airflow_mlops.core.store.chain import entry_key
 from airflow_mlops.core.training.environment import Lock
 from airflow_mlops.demo.story import MODEL
 
-#: Small packages that every training environment holds, in versions that nobody has had for long.
-_OTHER_LIBRARIES = {"threadpoolctl": "3.5.0", "joblib": "1.4.2"}
+#: Small packages that pandas and pydantic need for a training, in older versions that they still take.
+_OTHER_LIBRARIES = {"python-dateutil": "2.8.2", "annotated-types": "0.6.0"}
 
 
 class NotProved(MlopsError):
@@ -133,7 +135,7 @@ def _harms(folder: Path, model: str, number: int) -> list[Harm]:
         ),
         Harm("an edited record", entry, json.dumps(edited, separators=(",", ":")).encode()),
         Harm("a removed log entry", f"models/{model}/deployments/{last:010d}.json", None),
-        Harm("a removed entry of the audit log", f"audit/models/{model}/{last:010d}.json", None),
+        Harm("a removed entry of the audit log", entry_key(model_chain(model), last), None),
     ]
 
 

@@ -66,9 +66,8 @@ def of_traffic(dossier: Dossier) -> list[Event]:
         share = f" with {one.share:.3g} of the requests" if one.role == "canary" else ""
         word = "is champion" if one.role == "champion" else f"is in {one.role}{share}"
         details = [f"why: {line(one.why, 600)}"]
-        details.append(
-            f"proved by the endpoint at {moment(one.proved)}" if one.proved else "not proved by the endpoint"
-        )
+        if one.proved:  # only an endpoint on SageMaker keeps its proofs
+            details.append(f"proved by the endpoint at {moment(one.proved)}")
         if one.until:
             details.append(
                 f"until {moment(one.until)}, after {span(one.until - one.since)}: {line(one.ended, 400)}"

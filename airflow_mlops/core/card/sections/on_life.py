@@ -201,7 +201,7 @@ def _places(dossier: Dossier) -> Table:
         role = f"{one.role} at {one.share:.3g}" if one.role == "canary" else one.role
         end = moment(one.until) if one.until else "lasts"
         length = span((one.until or dossier.as_of) - one.since)
-        proof = moment(one.proved) if one.proved else "not proved"
+        proof = moment(one.proved) if one.proved else "not recorded"
         ended = f"{one.why} | ended: {one.ended}" if one.ended else one.why
         rows.append((role, moment(one.since), end, length, proof, line(one.who, 100), line(ended, 500)))
     caption, shown = capped("Places in the traffic", rows)
