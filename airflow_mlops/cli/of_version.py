@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from datetime import datetime
 
+from airflow_mlops.cli.cited import parse_cited
 from airflow_mlops.cli.moment import moment
-from airflow_mlops.core.errors import SpecError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,12 +24,5 @@ def as_of(arguments: argparse.Namespace) -> datetime | None:
 
 
 def split(text: str) -> tuple[str, int | None]:
-    """A model, and the version where one is given. :raises SpecError: if it is neither."""
-    model, colon, version = text.partition(":")
-    if model and not colon:
-        return model, None
-    if not model or not (version.isdecimal() and version.isascii()):
-        raise SpecError(
-            "not a version of a model", given=repr(text)[:80], expected="MODEL:VERSION, e.g. churn:3"
-        )
-    return model, int(version)
+    """A model, and the version where one is given. :raises RegistryError: if it is neither."""
+    return (text, None) if text and ":" not in text else parse_cited(text)

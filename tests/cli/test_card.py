@@ -47,7 +47,7 @@ def test_as_of_and_json(place: str, capsys: pytest.CaptureFixture[str]) -> None:
     [
         (["orders:3"], "orders has no version 3"),
         (["orders"], "a card is of one version; given orders; expected orders:VERSION"),
-        (["orders:x"], "not a version of a model; given 'orders:x'; expected MODEL:VERSION"),
+        (["orders:x"], "not a model version; given 'orders:x'; expected MODEL:VERSION"),
         (["orders:2", "--out", "card.pdf"], "expected a file that ends in .html or .md"),
         (["orders:2", "--out", "card.md", "--json"], "--json prints"),
         (["orders:2", "--as-of", "March"], "--as-of; given March"),
