@@ -94,8 +94,8 @@ def test_base_dependencies_are_thin(wheel: zipfile.ZipFile) -> None:
     )
     extras = set(metadata.get_all("Provides-Extra", []))
     assert extras == {
-        "all", "amazon", "audit", "dask", "delta", "demo", "evidently", "gx", "openlineage", "polars", "reproduce", "sagemaker",
-        "testing", "xgboost",
+        "all", "amazon", "audit", "dask", "delta", "demo", "evidently", "gx", "openlineage", "polars", "reproduce",
+        "sagemaker", "testing", "xgboost",
     }  # fmt: skip
 
 
