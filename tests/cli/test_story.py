@@ -47,7 +47,9 @@ def test_what_can_not_be_read_is_said(place: str, capsys: pytest.CaptureFixture[
     assert told[-2].startswith("not readable: log of alerts: entry 2")
 
 
-@pytest.mark.parametrize("arguments,says", [(["churn"], "churn has no version 1"), ([":2"], "not a model version")])
+@pytest.mark.parametrize(
+    "arguments,says", [(["churn"], "churn has no version 1"), ([":2"], "not a model version")]
+)
 def test_a_mistake_is_one_line(
     place: str, arguments: list[str], says: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
