@@ -273,7 +273,7 @@ def test_nobody_is_asked_where_no_reason_applies(
     result = run.execute(operator())
     assert (result["outcome"], result["reason"]) == (
         "not_needed",
-        "nobody had to be asked: none of first applies",
+        "nobody had to be asked: no reason of the spec applies (first)",
     )
     assert (asked, record(store).evidence) == ([], None)
 

@@ -169,7 +169,7 @@ class Inquiry:
 
 
 def _not_needed(approval: Approval) -> str:
-    return f"nobody had to be asked: none of {', '.join(approval.when)} applies"
+    return f"nobody had to be asked: no reason of the spec applies ({', '.join(approval.when)})"
 
 
 def _said(answer: Answer) -> str:
