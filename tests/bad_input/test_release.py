@@ -324,6 +324,7 @@ def test_names_and_values_that_look_like_sql_get_through_a_whole_release(
     ground.check_store()
 
 
+@pytest.mark.long
 def test_ten_thousand_columns(ground: Ground) -> None:
     ground.fill()
     names = [f"c{number}" for number in range(10_000)]

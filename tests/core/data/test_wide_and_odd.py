@@ -33,7 +33,7 @@ def frame(**columns: Any) -> pd.DataFrame:
     return pd.DataFrame({"at": TIMES, "x": [1.0, 2.0, 3.0, 4.0], "y": [0, 1, 0, 1], **columns})
 
 
-@pytest.mark.parametrize("kind", ["parquet", "csv"])
+@pytest.mark.parametrize("kind", ["parquet", pytest.param("csv", marks=pytest.mark.long)])
 def test_ten_thousand_columns_in_some_files(data: Path, store: Store, kind: str) -> None:
     columns = {f"c{number}": np.arange(4) + number for number in range(10_000)}
     for file in ("a", "b", "c"):

@@ -75,7 +75,7 @@ def test_early_stopping_stops_both_after_the_same_round() -> None:
     assert int(first.split()[1]) < 100
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_killed_group_goes_on_together(tmp_path: Path) -> None:
     options: dict[str, Any] = {"folder": str(tmp_path), "every": 4}
     whole = said(two(free_port()))
