@@ -46,7 +46,7 @@ e2e: $(VENV)/test.stamp system  ## the tests that drive a real Airflow, one afte
 
 long: $(VENV)/test.stamp system  ## what takes too long for every change: simulations of error rates, the whole story
 	$(BIN)/python -m pytest -m long -n $(JOBS) $(PYTEST_ARGS)
-	$(BIN)/python -m pytest tests/e2e/test_harness.py tests/e2e/test_demo.py $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -m "e2e and not long" tests/benchmarks tests/e2e --ignore tests/e2e/test_sagemaker.py $(PYTEST_ARGS)
 
 sagemaker: $(VENV)/test.stamp system  ## the whole story of the demo on the simulator of SageMaker and a real S3 server
 	$(BIN)/python -m pytest tests/e2e/test_sagemaker.py $(PYTEST_ARGS)

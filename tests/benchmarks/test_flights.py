@@ -10,7 +10,7 @@ pytestmark = pytest.mark.e2e
 SEEDS = range(8)
 
 
-@pytest.mark.parametrize("shuffled", [True, False])
+@pytest.mark.parametrize("shuffled", [True, pytest.param(False, marks=pytest.mark.whole)])
 def test_the_good_model_is_promoted_whatever_the_order(shuffled):
     for seed in SEEDS:
         verdicts = flights.release("january-august", month=9, seed=seed, shuffled=shuffled)

@@ -161,6 +161,7 @@ def test_two_people_approve_and_neither_started_it(office: Office) -> None:
     ]
 
 
+@pytest.mark.whole
 def test_an_answer_outlives_the_task_that_was_killed_on_it(office: Office) -> None:
     run = office.ask("asks_and_dies", "admin", {})
     asked = office.question(run)

@@ -141,6 +141,7 @@ def test_an_asset_event_starts_its_consumer_whose_log_has_the_reason(airflow: Lo
     assert airflow.rest.asset_events("harness://data")[0].created_runs == (run.run_id,)
 
 
+@pytest.mark.whole  # tests/e2e/test_approval.py answers one, too
 def test_an_approval_is_answered_by_rest(airflow: LocalAirflow) -> None:
     airflow.rest.wait_for_dag("harness_approval")
     run = airflow.rest.trigger("harness_approval")

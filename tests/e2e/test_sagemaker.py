@@ -1,7 +1,7 @@
 """The demo's story with the platform set to SageMaker: the same DAG file, by its connection alone.
 
-A real Airflow, a real S3 server, and the simulator, whose jobs train and whose endpoints answer. All acts take ten
-minutes; those marked ``whole`` run with ``make sagemaker``.
+A real Airflow, a real S3 server, and the simulator, whose jobs train and whose endpoints answer. It takes ten minutes
+and runs with ``make sagemaker``.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from airflow_mlops.demo.story import MODEL, Act, Story
 from tests.liveness import gone
 from tests.servers import S3Server, ServerMissingError, radosgw
 
-pytestmark = [pytest.mark.e2e, pytest.mark.s3, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.e2e, pytest.mark.whole, pytest.mark.s3, pytest.mark.timeout(1800)]
 RELEASE = f"{MODEL}.release"
 DAGS = Path(__file__).parents[2] / "dags"
 
@@ -104,13 +104,11 @@ def test_a_first_release_is_trained_by_a_job_and_served_by_an_endpoint(
     assert actions(store) == [("promote", 1, None)]
 
 
-@pytest.mark.whole
 def test_b_a_broken_batch_trains_nothing(story: Story, sagemaker: Any) -> None:
     story.broken_batch()
     assert jobs(sagemaker) == ["Completed"]
 
 
-@pytest.mark.whole
 def test_c_a_good_release_goes_through_shadow_and_canary(
     stage: AwsStage, story: Story, store: Store, sagemaker: Any
 ) -> None:
@@ -123,7 +121,6 @@ def test_c_a_good_release_goes_through_shadow_and_canary(
     assert weights(sagemaker) == {"v1": 0.0, "v2": 1.0}
 
 
-@pytest.mark.whole
 def test_d_a_bad_model_is_stopped_in_shadow(story: Story, store: Store, sagemaker: Any) -> None:
     act = story.bad_release()
     assert act.result["gate"] == "brier"
@@ -132,14 +129,12 @@ def test_d_a_bad_model_is_stopped_in_shadow(story: Story, store: Store, sagemake
     assert weights(sagemaker)["v2"] == 1.0
 
 
-@pytest.mark.whole
 def test_e_one_call_rolls_back(story: Story, sagemaker: Any) -> None:
     story.roll_back()
     assert weights(sagemaker)["v1"] == 1.0
     assert sum(weights(sagemaker).values()) == 1.0
 
 
-@pytest.mark.whole
 def test_f_drift_starts_a_release_by_itself(story: Story, store: Store, sagemaker: Any) -> None:
     act = story.drift()
     assert act.result["kind"] == "asset_triggered"
@@ -148,12 +143,10 @@ def test_f_drift_starts_a_release_by_itself(story: Story, store: Store, sagemake
     assert jobs(sagemaker) == ["Completed"] * 4
 
 
-@pytest.mark.whole
 def test_g_what_a_job_trained_is_built_again_here(story: Story) -> None:
     assert story.build_again().result["outcome"] == "identical"
 
 
-@pytest.mark.whole
 def test_no_live_request_failed(story: Story) -> None:
     assert not story.failures
     assert sum(story.answers.values()) > 3000
