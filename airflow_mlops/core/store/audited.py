@@ -38,7 +38,7 @@ OF_MODEL: Final[dict[str, Kind]] = {
 #: Of these, what is kept under a name of its own: their numbers are those of versions, and need not be without gaps.
 NOT_LOGS: Final = ("refused", "replays", "verdicts")
 #: ``models/<model>/<part>/...`` that is not audited, so that nothing is left out by oversight.
-NOT_OF_MODEL: Final = ("alerts", "answers", "importance", "pictures", "predictions", "usual")
+NOT_OF_MODEL: Final = ("alerts", "answers", "importance", "pictures", "predictions", "progress", "usual")
 #: ``endpoints/<model>/<part>/...``: what the endpoint was proved to serve, and its changes on the way there.
 OF_ENDPOINT: Final[dict[str, Kind]] = {"changes": "traffic", "served": "traffic"}
 #: ``<place>/<data set>/...``; data sets ``<model>`` and ``<model>__<join>`` belong to the model.

@@ -1,0 +1,1 @@
+"""How models stand now: what the Models page, the terminal and REST clients look at first."""
