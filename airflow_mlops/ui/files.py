@@ -1,0 +1,23 @@
+"""Scripts and styles: those of this package, by name."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from typing import Final
+
+from fastapi import APIRouter, HTTPException, Response
+
+router = APIRouter()
+_KINDS: Final = {"css": "text/css", "js": "text/javascript"}
+_NAMES: Final = frozenset({"htmx.min.js", "page.js", "page.css"})
+
+
+@router.get("/static/{name}")
+def static_file(name: str) -> Response:
+    """A script or a style sheet."""
+    if name not in _NAMES:
+        raise HTTPException(404)
+    data = files("airflow_mlops.ui").joinpath("static", name).read_bytes()
+    return Response(
+        data, media_type=_KINDS[name.rpartition(".")[2]], headers={"Cache-Control": "private, max-age=3600"}
+    )

@@ -1,0 +1,1 @@
+document.documentElement.dataset.theme = (window.parent.document.documentElement.classList.contains("dark")) ? "dark" : "light";
