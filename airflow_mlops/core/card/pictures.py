@@ -90,7 +90,7 @@ def timeline(places: Sequence[Place], marks: Sequence[tuple[datetime, str]], unt
     length = max((last - first).total_seconds(), 1.0)
     rows = [role for role in _ROLES if any(one.role == role for one in shown)]
     plot = Plot.of_rows(len(rows), (-0.01 * length, 1.02 * length))
-    parts = plot.axes("time (UTC)", _dates(first, length), [(number, "") for number in range(len(rows))])
+    parts = plot.axes("time (UTC)", dates(first, length), [(number, "") for number in range(len(rows))])
     for number, role in enumerate(rows):
         parts.append(svg.text(plot.left - 10, plot.y(number) + 4, role, svg.fill("ink"), anchor="end"))
     for one in shown:
@@ -113,7 +113,7 @@ def timeline(places: Sequence[Place], marks: Sequence[tuple[datetime, str]], unt
     return plot.document("In the traffic", words, parts, legend)
 
 
-def _dates(first: datetime, length: float) -> list[Tick]:
+def dates(first: datetime, length: float) -> list[Tick]:
     """Times of day or dates at a round step."""
     step = next((one for one in _STEPS if length / one.total_seconds() <= _TICKS), _STEPS[-1])
     seconds = step.total_seconds()

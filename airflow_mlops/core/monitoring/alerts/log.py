@@ -78,6 +78,14 @@ def _lost(log: Sequence[AlertEntry], found: Found) -> list[Alert]:
     ]
 
 
+def open_alerts(entries: Iterable[AlertEntry]) -> tuple[AlertEntry, ...]:
+    """The newest message of each alert that lasts, the worst first. :param entries: the log, oldest first."""
+    told = [entry for entry in entries if entry.delivered]
+    kinds = dict.fromkeys(entry.alert.kind for entry in told)
+    newest = [episode[-1] for kind in kinds if (episode := _open(told, kind))]
+    return tuple(sorted(newest, key=lambda one: -SEVERITIES.index(one.alert.severity)))
+
+
 def record(log: Log[AlertEntry], alert: Alert, *, run: str, delivered: bool, now: datetime) -> None:
     """Write down that a message was sent, or could not be; a retry finds its own entry."""
     entry = AlertEntry(alert=alert, run=run, delivered=delivered, at=now)
