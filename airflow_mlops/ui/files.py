@@ -2,22 +2,33 @@
 
 from __future__ import annotations
 
+from functools import cache
 from importlib.resources import files
 from typing import Final
 
 from fastapi import APIRouter, HTTPException, Response
 
+from airflow_mlops.core.drawing import svg
+
 router = APIRouter()
 _KINDS: Final = {"css": "text/css", "js": "text/javascript"}
-_NAMES: Final = frozenset({"htmx.min.js", "page.js", "page.css"})
+_NAMES: Final = frozenset({"htmx.min.js", "page.js", "page.css", "pictures.css"})
 
 
 @router.get("/static/{name}")
 def static_file(name: str) -> Response:
     """A script or a style sheet."""
     if name not in _NAMES:
-        raise HTTPException(404)
-    data = files("airflow_mlops.ui").joinpath("static", name).read_bytes()
+        raise HTTPException(404, detail="no such file")
     return Response(
-        data, media_type=_KINDS[name.rpartition(".")[2]], headers={"Cache-Control": "private, max-age=3600"}
+        _content(name),
+        media_type=_KINDS[name.rpartition(".")[2]],
+        headers={"Cache-Control": "private, max-age=3600"},
     )
+
+
+@cache
+def _content(name: str) -> bytes:
+    if name == "pictures.css":
+        return svg.either().encode()
+    return files("airflow_mlops.ui").joinpath("static", name).read_bytes()

@@ -7,6 +7,8 @@ from typing import Any, Final
 
 #: Where Airflow mounts the app.
 PREFIX: Final = "/mlops"
+#: What Airflow calls the frame of the app in its own addresses: ``/plugin/models``.
+ROUTE: Final = "models"
 _Scope = MutableMapping[str, Any]
 _Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 _Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]

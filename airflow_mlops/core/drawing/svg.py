@@ -26,8 +26,8 @@ _COLOURS = {
     "fail": ("#d55e00", "#ff8f45"),
     "inconclusive": ("#59626b", "#a4adb6"),
 }
-# What XML can't hold, and what turns the direction of the text around it.
-_UNPRINTABLE = re.compile(
+#: What XML can't hold, and what turns the direction of the text around it.
+UNPRINTABLE = re.compile(
     "[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]|[\u202a-\u202e\u2066-\u2069]"
 )
 _FAR = 1e5
@@ -40,6 +40,14 @@ def dark() -> str:
         f".am-{role}{{fill:{dark}}}.am-{role}-line{{stroke:{dark}}}" for role, (_, dark) in _COLOURS.items()
     )
     return f"@media screen and (prefers-color-scheme:dark){{{rules}}}"
+
+
+def either() -> str:
+    """The style sheet of a page that may be switched between light and dark, by its ``color-scheme``."""
+    return "\n".join(
+        f".am-{role}{{fill:light-dark({light},{dark})}}.am-{role}-line{{stroke:light-dark({light},{dark})}}"
+        for role, (light, dark) in _COLOURS.items()
+    )
 
 
 def document(
@@ -82,7 +90,7 @@ def stroke(role: str, width: float = 1.0, *, also: str = "") -> str:
 
 def plain(text: str) -> str:
     """Text on one line; what XML can't hold, or would turn its direction, is shown as a replacement character."""
-    return " ".join(_UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", text).split())
+    return " ".join(UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", text).split())
 
 
 def safe(text: str) -> str:
