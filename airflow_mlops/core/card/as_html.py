@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from airflow_mlops.core.card.blocks import (
     Block,
     Cell,
@@ -33,6 +35,11 @@ def as_html(card: Document) -> str:
     return html.page(f"Model card: {card.title}", head, contents, body, foot)
 
 
+def blocks_as_html(blocks: Iterable[Block]) -> Markup:
+    """Some blocks, to stand in another page: whatever comes from data is escaped, and no style stands in it."""
+    return html.join(_block(block) for block in blocks)
+
+
 def _chapter(chapter: Chapter) -> Markup:
     alone = len(chapter.parts) == 1
     return html.section(chapter.heading, *(_part(part, alone) for part in chapter.parts))
@@ -40,7 +47,7 @@ def _chapter(chapter: Chapter) -> Markup:
 
 def _part(part: Part, alone: bool) -> Markup:
     heading = [] if alone else [html.tag("h3", part.heading, id=html.anchor(f"card {part.key}"))]
-    return html.join([*heading, *(_block(block) for block in part.blocks)])
+    return html.join([*heading, blocks_as_html(part.blocks)])
 
 
 def _block(block: Block) -> Markup:

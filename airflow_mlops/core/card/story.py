@@ -39,8 +39,7 @@ def tell(store: Store, model: str, version: int | None = None, *, as_of: datetim
     """
     history = History(store, model, as_of, whole=version is None)
     if version is not None:
-        dossier = gather(store, model, version, as_of=as_of, history=history)
-        return _story(dossier.name, [dossier], _events(dossier), stand(dossier))
+        return of_dossier(gather(store, model, version, as_of=as_of, history=history))
     dossiers = _all(store, model, as_of, history)
     events = [event for one in dossiers for event in _events(one)]
     events += [_ended(one) for one in history.releases if one.version is None and one.event == "refused"]
@@ -49,6 +48,11 @@ def tell(store: Store, model: str, version: int | None = None, *, as_of: datetim
     champion = next((one for one in reversed(dossiers) if one.place and one.place.role == "champion"), None)
     now = stand(champion) if champion else f"no version of {model} answers requests"
     return _story(model, [newest], events, now)
+
+
+def of_dossier(dossier: Dossier) -> Story:
+    """The story of one version."""
+    return _story(dossier.name, [dossier], _events(dossier), stand(dossier))
 
 
 def stand(dossier: Dossier) -> str:

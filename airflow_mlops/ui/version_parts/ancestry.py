@@ -1,0 +1,84 @@
+"""The lineage of a version, both ways: what it was made of, and who else learned from the same data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from airflow_mlops.core.card.wording import line, moment
+from airflow_mlops.core.errors import MlopsError
+from airflow_mlops.core.lineage.graph import downstream, upstream
+from airflow_mlops.core.lineage.graph.picture import picture_of
+from airflow_mlops.core.registry.versions import Registry
+from airflow_mlops.core.store import Store
+
+#: Things of a graph, and other versions, that are listed; the rest is counted.
+_MOST = 100
+
+
+@dataclass(frozen=True)
+class Thing:
+    """One thing of the graph. :param said: its facts in a line, or why it is gone."""
+
+    kind: str
+    label: str
+    said: str
+    at: str
+
+
+@dataclass(frozen=True)
+class Relative:
+    """Another version that learned from the same data."""
+
+    model: str
+    version: int
+    standing: str
+
+
+@dataclass(frozen=True)
+class Ancestry:
+    """What is shown.
+
+    :param things: what the picture shows, in words; ``more`` of them are left out.
+    :param unread: how many records could not be read: what they would say is missing.
+    """
+
+    picture: str
+    things: tuple[Thing, ...]
+    more: int
+    relatives: tuple[Relative, ...]
+    unread: int
+
+
+def ancestry(store: Store, model: str, number: int, visible: Callable[[str], bool]) -> Ancestry:
+    """Look it up.
+
+    :param visible: whether the reader may see a model; others are not named.
+    :raises RegistryError: if there is no such version.
+    """
+    graph = upstream(store, model, number)
+    things = [
+        Thing(one.kind, line(one.label, 120), line(one.gone or one.said, 300), moment(one.at))
+        for one in graph.nodes
+        if one.kind != "more"
+    ]
+    return Ancestry(
+        picture=picture_of(graph, alone=False),
+        things=tuple(things[:_MOST]),
+        more=max(0, len(things) - _MOST),
+        relatives=_relatives(store, model, number, visible),
+        unread=len(graph.unread),
+    )
+
+
+def _relatives(store: Store, model: str, number: int, visible: Callable[[str], bool]) -> tuple[Relative, ...]:
+    """Versions of models that the reader may see, which learned from the data that this one learned from."""
+    dataset = Registry(store, model).get(number).dataset
+    try:
+        touched = downstream(store, dataset=f"{dataset.name}@{dataset.id}").versions
+    except MlopsError:  # the record of its data is gone, which the graph says
+        return ()
+    others = [one for one in touched if (one.model, one.version) != (model, number)]
+    may = {name: name == model or visible(name) for name in {one.model for one in others}}
+    found = [Relative(one.model, one.version, one.standing) for one in others if may[one.model]]
+    return tuple(found[-_MOST:])
