@@ -19,6 +19,7 @@ COMMANDS: Final = (
     "aws",
     "card",
     "data",
+    "doctor",
     "erase",
     "evaluation",
     "labels",

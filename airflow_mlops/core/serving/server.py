@@ -84,15 +84,18 @@ def is_loopback(host: str) -> bool:
         return host.lower() == "localhost"
 
 
-def default_spool(store: Store) -> Path:
-    """Where captures of this store wait on this machine: ``$AIRFLOW_MLOPS_SPOOL``, else the user's state
-    folder.
-    """
+def spool_root() -> Path:
+    """Where captures wait on this machine: ``$AIRFLOW_MLOPS_SPOOL``, else the user's state folder."""
     root = os.environ.get(SPOOL_ENV)
     if root is None:
         state = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
         root = str(Path(state) / "airflow_mlops" / "spool")
-    return Path(root).expanduser() / hashlib.sha256(store.uri.encode()).hexdigest()[:16]
+    return Path(root).expanduser()
+
+
+def default_spool(store: Store) -> Path:
+    """Where captures of this store wait on this machine, below :func:`spool_root`."""
+    return spool_root() / hashlib.sha256(store.uri.encode()).hexdigest()[:16]
 
 
 def make_app(
