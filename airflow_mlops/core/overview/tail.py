@@ -34,7 +34,7 @@ class Tail(Generic[E]):
         log = self._log(store)
         if self._looked and not store.exists(log.key(self.number + 1)):
             return False
-        self.number = log.last_number(self.number + 1 if self._looked else 0)
+        self.number = log.last_number(self.number + 1) if self._looked else _end(store, log)
         self._looked = True
         return True
 
@@ -61,6 +61,24 @@ class Tail(Generic[E]):
     def _log(self, store: Store) -> Log[E]:
         # Made for each look: one process may open a store again with other credentials.
         return Log(store, self._prefix, self._record)
+
+
+def _end(store: Store, log: Log[E]) -> int:
+    """The number of the newest entry, also where some before it are lost.
+
+    A folder is asked for single numbers first: to look behind the last of them is quicker than to list them all.
+    """
+    if not store.uri.startswith("file:"):
+        return log.last_number()
+    low, high = 0, 1
+    while store.exists(log.key(high)):
+        low, high = high, 2 * high
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if store.exists(log.key(middle)) else (low, middle)
+    folder = log.key(0).rpartition("/")[0]
+    behind = next(iter(store.list(f"{folder}/", start_after=log.key(low))), None)
+    return low if behind is None else log.last_number()
 
 
 def _note(broken: list[str], line: str) -> None:
