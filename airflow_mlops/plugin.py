@@ -5,8 +5,18 @@ from __future__ import annotations
 from airflow.sdk.plugins_manager import AirflowPlugin
 
 from airflow_mlops.links.endpoint import EndpointLink
+from airflow_mlops.links.pages import (
+    DataDocsLink,
+    DriftLink,
+    EvaluationLink,
+    ModelLink,
+    PerformanceLink,
+    VersionLink,
+)
 from airflow_mlops.links.sagemaker import TrainingJobLink
-from airflow_mlops.ui.mounted import PREFIX, MountedApp
+from airflow_mlops.ui.mounted import PREFIX, ROUTE, MountedApp
+
+_PAGES = PREFIX.removeprefix("/")
 
 
 class MlopsPlugin(AirflowPlugin):
@@ -16,16 +26,38 @@ class MlopsPlugin(AirflowPlugin):
     """
 
     name = "mlops"
-    operator_extra_links = [EndpointLink(), TrainingJobLink()]  # noqa: RUF012 - Airflow's class declares it so
+    operator_extra_links = [  # noqa: RUF012 - Airflow's class declares it so
+        ModelLink(),
+        VersionLink(),
+        EvaluationLink(),
+        DataDocsLink(),
+        DriftLink(),
+        PerformanceLink(),
+        EndpointLink(),
+        TrainingJobLink(),
+    ]
     fastapi_apps = [  # noqa: RUF012
         {"name": "mlops", "app": MountedApp(), "url_prefix": PREFIX}
     ]
+    # Relative addresses: Airflow's page resolves them against its base URL, which may end in a path.
     external_views = [  # noqa: RUF012
         {
             "name": "Models",
-            "href": f"{PREFIX}/",
-            "url_route": "models",
+            "href": f"{_PAGES}/",
+            "url_route": ROUTE,
             "destination": "nav",
             "category": "browse",
-        }
+        },
+        {
+            "name": "Model",
+            "href": f"{_PAGES}/dags/{{DAG_ID}}",
+            "url_route": "mlops-dag",
+            "destination": "dag",
+        },
+        {
+            "name": "Model",
+            "href": f"{_PAGES}/dags/{{DAG_ID}}/runs/{{RUN_ID}}",
+            "url_route": "mlops-run",
+            "destination": "dag_run",
+        },
     ]

@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from typing import Any
 
+#: Pages that a task has a button for.
+_PAGES = ("Model", "Version", "Evaluation", "DataDocs", "Drift", "Performance")
+
 
 def get_provider_info() -> dict[str, Any]:
     """The provider's description, in the form of Airflow's ``provider_info.schema.json``."""
@@ -27,6 +30,7 @@ def get_provider_info() -> dict[str, Any]:
         ],
         "extra-links": [
             "airflow_mlops.links.endpoint.EndpointLink",
+            *(f"airflow_mlops.links.pages.{name}Link" for name in _PAGES),
             "airflow_mlops.links.sagemaker.TrainingJobLink",
         ],
         "notifications": ["airflow_mlops.notifications.webhook.WebhookNotifier"],

@@ -1,1 +1,1 @@
-"""Buttons on a task's page; each shows an address that the task pushed as XCom."""
+"""Buttons on a task's page. The task says where they lead: by an XCom that it pushed, or by its spec."""

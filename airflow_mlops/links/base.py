@@ -24,8 +24,13 @@ class PushedLink(BaseOperatorLink):
 
     def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:
         """The address, or an empty string (a button that can't be pressed) while there is none to browse."""
-        address = XCom.get_value(ti_key=ti_key, key=self.key)
+        address = pushed_value(ti_key, self.key)
         # A report in a folder or on S3 has no address that a browser may open, and javascript: must never be one.
         if not isinstance(address, str) or urlsplit(address).scheme not in ("http", "https"):
             return ""
         return address
+
+
+def pushed_value(ti_key: TaskInstanceKey, key: str) -> object:
+    """What the task pushed under ``key``; None while it has not."""
+    return XCom.get_value(ti_key=ti_key, key=key)

@@ -14,6 +14,7 @@ from airflow.sdk.exceptions import ParamValidationError, TaskAwaitingInput
 
 from airflow_mlops.core.errors import NotApproved
 from airflow_mlops.core.record import utc_now
+from airflow_mlops.links.pages import ModelLink, VersionLink
 from airflow_mlops.notifications.sending import check_notifiers
 from airflow_mlops.notifications.telling import tell
 from airflow_mlops.operators.alerting import page_of
@@ -54,6 +55,7 @@ class ApproveOperator(MlopsOperator, ApprovalOperator):
     # Neither subject nor body: what they show comes from data, and is no template.
     template_fields: Sequence[str] = (*MlopsOperator.template_fields, "version")
     ui_color = "#e4e3f6"
+    operator_extra_links = (ModelLink(), VersionLink())
 
     def __init__(
         self, *, version: Any, person: int = 1, notifiers: Sequence[BaseNotifier] = (), **kwargs: Any
@@ -82,6 +84,7 @@ class ApproveOperator(MlopsOperator, ApprovalOperator):
         from airflow_mlops.core.registry.approvals import ApprovalRecord
 
         inquiry = self._inquiry(work)
+        self.about(work, inquiry.version, context)
         found = inquiry.ask(utc_now())
         if isinstance(found, ApprovalRecord):
             return self._settled(work, found)
@@ -170,6 +173,7 @@ class ApproveOperator(MlopsOperator, ApprovalOperator):
         from airflow_mlops.core.registry.approvals import ApprovalRecord
 
         now, inquiry = utc_now(), self._inquiry(work)
+        self.about(work, inquiry.version, context)
         try:
             answer = self._read(context, event)
         except HITLTimeoutError:

@@ -21,11 +21,13 @@ from airflow_mlops.core.errors import (
     UnsafeStore,
 )
 from airflow_mlops.hooks.mlops import MlopsHook
+from airflow_mlops.links.addresses import version_page
+from airflow_mlops.links.pages import ModelLink, VersionLink
 from airflow_mlops.operators.openlineage import LineageMixin
 from airflow_mlops.spec import ModelSpec
 
 if TYPE_CHECKING:
-    from airflow.sdk import Context
+    from airflow.sdk import BaseOperatorLink, Context
 
     from airflow_mlops.core.gates import GateResult
     from airflow_mlops.core.rollout.conduct import Conductor
@@ -104,6 +106,7 @@ class MlopsOperator(LineageMixin, BaseOperator):
 
     template_fields: Sequence[str] = ("spec", "mlops_conn_id")
     ui_color = "#e8f4ea"
+    operator_extra_links: Sequence[BaseOperatorLink] = (ModelLink(),)
     #: Errors after which Airflow may try this task again.
     retried: tuple[type[MlopsError], ...] = TRANSIENT
 
@@ -166,6 +169,11 @@ class MlopsOperator(LineageMixin, BaseOperator):
         if isinstance(error, self.retried) and not isinstance(error, UnsafeStore):
             return AirflowException(str(error))
         return AirflowFailException(str(error))
+
+    def about(self, work: Work, version: int | None, context: Context) -> None:
+        """Let the task's button lead to a version; there is none to lead to where nothing was registered."""
+        if version is not None:
+            context["ti"].xcom_push(key=VersionLink.key, value=version_page(work.spec.name, version))
 
     def progress(self, line: str) -> None:
         """One line of progress in the task log."""

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 from airflow_mlops.core.data.version import DatasetVersion
 from airflow_mlops.core.errors import SpecError, ValidationFailed
 from airflow_mlops.core.progress import Progress, ignore
+from airflow_mlops.links.addresses import stored_page
+from airflow_mlops.links.pages import DataDocsLink, ModelLink
 from airflow_mlops.operators.base import MlopsOperator, Work
 
 if TYPE_CHECKING:
@@ -111,6 +113,8 @@ class ValidateOperator(DatasetOperator):
     :param dataset: what :class:`SnapshotOperator` returned. (templated)
     """
 
+    operator_extra_links = (ModelLink(), DataDocsLink())
+
     def work(self, work: Work, context: Context) -> dict[str, Any]:
         """Validate, keep the result, and stop on a failure of severity ``fail``."""
         from airflow_mlops.core.lineage.stages import read_lineage, validate_lineage
@@ -130,6 +134,9 @@ class ValidateOperator(DatasetOperator):
         )
         small = _validation_result(keep(work.store, result), result)
         context["ti"].xcom_push(key="validation", value=small)
+        if result.docs:
+            address = stored_page(work.spec.name, "data-docs", result.docs, of=small["ref"])
+            context["ti"].xcom_push(key=DataDocsLink.key, value=address)
         goes_on = version
         if result.dataset != version.ref:
             goes_on = load_dataset(work, {"dataset": result.dataset.name, "id": result.dataset.id})

@@ -36,6 +36,7 @@ class JudgingOperator(MlopsOperator):
             small["picture"] = f"{work.store.uri}/{verdict.picture}"
             self.progress(f"the evidence as a picture: {small['picture']}")
         context["ti"].xcom_push(key="verdict", value=small)
+        self.about(work, verdict.version, context)
         require_promote(verdict)
         self.progress(f"PROMOTE in {verdict.stage}: {verdict.reason}")
         return small

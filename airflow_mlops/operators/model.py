@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from airflow_mlops.core.errors import GateFailed, SpecError
+from airflow_mlops.links.addresses import stored_page
+from airflow_mlops.links.pages import EvaluationLink, ModelLink, VersionLink
 from airflow_mlops.operators.base import MlopsOperator, Work
 from airflow_mlops.operators.data import load_dataset
 from airflow_mlops.operators.mirroring import mirror
@@ -67,6 +69,7 @@ class EvaluateOperator(MlopsOperator):
     """
 
     template_fields = (*MlopsOperator.template_fields, "dataset", "trained")
+    operator_extra_links = (ModelLink(), EvaluationLink())
 
     def __init__(self, *, dataset: Any, trained: Any, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -97,6 +100,9 @@ class EvaluateOperator(MlopsOperator):
         }
         report = f"report: airflow-mlops evaluation report {small['ref']} --store {work.store.uri} --out report.html"
         context["ti"].xcom_push(key="evaluation", value=small)
+        if result.page:
+            address = stored_page(work.spec.name, "evaluation", result.page)
+            context["ti"].xcom_push(key=EvaluationLink.key, value=address)
         if not result.passed:
             refusing = tuple(one for one in result.gates if not one.passed)
             raise GateFailed(explain(result), gates=refusing, remedy=report)
@@ -125,6 +131,7 @@ class RegisterOperator(MlopsOperator):
         "validation",
         "audit",
     )
+    operator_extra_links = (ModelLink(), VersionLink())
 
     def __init__(
         self,
@@ -179,6 +186,7 @@ class RegisterOperator(MlopsOperator):
         )
         self.progress(f"{work.spec.name} version {number} is registered{shaped}")
         mirror(self, work, number)
+        self.about(work, number, context)
         return {"model": work.spec.name, "version": number}
 
 

@@ -8,6 +8,8 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow_mlops.core.record import utc_now
+from airflow_mlops.links.addresses import model_page, stored_page
+from airflow_mlops.links.pages import DriftLink, ModelLink, PerformanceLink
 from airflow_mlops.operators.base import MlopsOperator, Work
 from airflow_mlops.operators.period import SCHEDULED, end_of_period, labels_until, run_type
 
@@ -120,6 +122,8 @@ class DriftOperator(PeriodOperator):
     :param period: what :class:`TakeInOperator` returned. (templated)
     """
 
+    operator_extra_links = (ModelLink(), DriftLink())
+
     def work(self, work: Work, context: Context) -> dict[str, Any]:
         """Look for drift."""
         from airflow_mlops.core.lineage.watching import drift_lineage
@@ -133,6 +137,7 @@ class DriftOperator(PeriodOperator):
         limit = spec.monitoring.retrain.drift_share
         self.declare(lambda: drift_lineage(spec.name, report, limit, work.store.uri))
         self.progress(explain(report))
+        context["ti"].xcom_push(key=DriftLink.key, value=model_page(spec.name, "drift"))
         return {
             "ref": keep(work.store, report),
             "outcome": report.outcome,
@@ -149,6 +154,8 @@ class PerformanceOperator(PeriodOperator):
 
     :param period: what :class:`TakeInOperator` returned. (templated)
     """
+
+    operator_extra_links = (ModelLink(), PerformanceLink())
 
     def work(self, work: Work, context: Context) -> dict[str, Any]:
         """Measure and estimate."""
@@ -174,6 +181,9 @@ class PerformanceOperator(PeriodOperator):
         )
         self.declare(lambda: performance_lineage(work.spec.name, report, work.store.uri))
         self.progress(explain(report))
+        page = stored_page(work.spec.name, "performance", report.page) if report.page else None
+        address = page or model_page(work.spec.name, "performance")
+        context["ti"].xcom_push(key=PerformanceLink.key, value=address)
         return {"ref": keep(work.store, report), **_told(report)}
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowSkipException
 
+from airflow_mlops.links.pages import ModelLink, VersionLink
 from airflow_mlops.operators.base import MlopsOperator, Work
 from airflow_mlops.operators.judging import JudgingOperator
 from airflow_mlops.operators.rollout import number_of
@@ -29,6 +30,7 @@ class ReplayOperator(JudgingOperator):
     """
 
     template_fields = (*MlopsOperator.template_fields, "version")
+    operator_extra_links = (ModelLink(), VersionLink())
 
     def __init__(self, *, version: Any, **kwargs: Any) -> None:
         super().__init__(**kwargs)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from airflow_mlops.core.errors import RegistryError, SpecError
+from airflow_mlops.links.pages import ModelLink, VersionLink
 from airflow_mlops.operators.base import MlopsOperator, Work
 from airflow_mlops.operators.rollout import number_of
 
@@ -31,6 +32,7 @@ class ReproduceOperator(MlopsOperator):
     """
 
     template_fields = (*MlopsOperator.template_fields, "version", "place", "tolerance")
+    operator_extra_links = (ModelLink(), VersionLink())
 
     def __init__(
         self, *, version: Any = None, place: Any = "auto", tolerance: Any = None, **kwargs: Any
@@ -61,6 +63,7 @@ class ReproduceOperator(MlopsOperator):
         self.declare(lambda: reproduction_lineage(work.spec.name, record, work.store.uri))
         small = _small(work.spec.name, record)
         context["ti"].xcom_push(key="reproduction", value=small)
+        self.about(work, record.version, context)
         if record.outcome not in ("identical", "equal"):
             raise RegistryError(f"{work.spec.name}:{record.version} is {record.outcome}", given=record.reason)
         return small

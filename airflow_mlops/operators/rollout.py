@@ -17,6 +17,7 @@ from airflow_mlops.core.errors import (
     SpecError,
 )
 from airflow_mlops.links.endpoint import EndpointLink
+from airflow_mlops.links.pages import ModelLink, VersionLink
 from airflow_mlops.operators.base import REFUSAL, TRANSIENT, MlopsOperator, Work, pushed
 from airflow_mlops.operators.mirroring import mirror
 from airflow_mlops.operators.model import reference
@@ -50,7 +51,7 @@ class TrafficOperator(MlopsOperator):
     What was decided stands in the deployment log; an endpoint that has not followed yet may do so at the next try.
     """
 
-    operator_extra_links = (EndpointLink(),)
+    operator_extra_links = (ModelLink(), VersionLink(), EndpointLink())
     reads: ClassVar[tuple[ModelPart, ...]] = ("",)
     retried: tuple[type[MlopsError], ...] = (*TRANSIENT, DeploymentFailed)
 
@@ -92,6 +93,7 @@ class TrafficOperator(MlopsOperator):
         address = endpoint.url.removesuffix("/invocations")
         self.declare(lambda: deploy_lineage(work.spec.name, served, address, work.store.uri))
         context["ti"].xcom_push(key=EndpointLink.key, value=endpoint.page)
+        self.about(work, served.challenger or served.champion, context)
         self.progress(f"{work.spec.name}: {what}{'; ' if what else ''}{describe(served)}")
 
 
@@ -250,6 +252,7 @@ class ConcludeReleaseOperator(TrafficOperator):
             raise
         result["champion"] = served.champion
         self.serves(work, context, served, _closing_line(result))
+        self.about(work, version, context)
         if version is not None:
             mirror(self, work, version, refused=None if promoted else str(refusal["reason"]))
         return {**result, "audit": head(work.store, work.spec.name)}

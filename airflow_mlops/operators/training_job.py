@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from airflow.sdk.exceptions import AirflowException
 
 from airflow_mlops.core.errors import MlopsError, ServiceUnavailable, TrainingError
+from airflow_mlops.links.pages import ModelLink
 from airflow_mlops.links.sagemaker import TrainingJobLink
 from airflow_mlops.operators.base import Work
 from airflow_mlops.operators.data import DatasetOperator, load_dataset
@@ -35,7 +36,7 @@ class TrainingJobOperator(DatasetOperator):
     :param deferrable: wait for a job without holding a worker.
     """
 
-    operator_extra_links = (TrainingJobLink(),)
+    operator_extra_links = (ModelLink(), TrainingJobLink())
 
     def __init__(self, *, deferrable: bool = True, **kwargs: Any) -> None:
         super().__init__(**kwargs)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from airflow_mlops.links.pages import ModelLink, VersionLink
 from airflow_mlops.operators.base import MlopsOperator, Work
 from airflow_mlops.operators.rollout import number_of
 from airflow_mlops.operators.waiting import WaitingOperator
@@ -27,6 +28,7 @@ class RolloutSensor(WaitingOperator):
     """
 
     template_fields = (*MlopsOperator.template_fields, "version")
+    operator_extra_links = (ModelLink(), VersionLink())
 
     def __init__(self, *, stage: Stage, version: Any, **kwargs: Any) -> None:
         super().__init__(**kwargs)
