@@ -64,4 +64,8 @@
   document.addEventListener("htmx:error", () => say(true));
   document.addEventListener("htmx:response:error", () => say(true));
   document.addEventListener("htmx:after:swap", () => say(false));
+  // Nobody looks: nothing is asked for.
+  document.addEventListener("htmx:before:request", (event) => {
+    if (document.hidden) event.preventDefault();
+  });
 })();
