@@ -25,6 +25,7 @@ from airflow_mlops.core.rollout.healing import require_way_out
 from airflow_mlops.core.rollout.holding import JUDGE, awaits_person, under_hold
 from airflow_mlops.core.rollout.instruments import require_instruments
 from airflow_mlops.core.rollout.judge import check_gates
+from airflow_mlops.core.rollout.noting import Notes
 from airflow_mlops.core.rollout.placement import out_of_place, placement
 from airflow_mlops.core.rollout.proof import require_proof
 from airflow_mlops.core.rollout.replay import replay
@@ -62,10 +63,12 @@ class Conductor:
     patience: timedelta | None = None
     log: DeploymentLog = field(init=False, repr=False, compare=False)
     following: Following = field(init=False, repr=False, compare=False)
+    notes: Notes = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "log", DeploymentLog(self.store, self.spec.name))
         object.__setattr__(self, "following", Following(self.store, self.endpoint, self.spec))
+        object.__setattr__(self, "notes", Notes(self.store, self.spec.name))
 
     def begin(self) -> Desired:
         """Check all that a release will rely on, before it costs anything; return what serves now.
@@ -190,6 +193,7 @@ class Conductor:
         verdict = verdict.model_copy(update={"version": version, "run": self.run, "deployment": number})
         if not why_not:
             keep_verdict(self.store, self.spec.name, verdict, now)
+            self.notes.note(verdict, self.following.trace, now)
         return verdict
 
     def await_person(self, verdict: Verdict) -> Verdict:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections.abc import Sequence
+from datetime import datetime, timedelta
 from typing import Literal
 
 from airflow_mlops.core.record import Record
 from airflow_mlops.core.store import Log, Store
 
+#: Nobody plans further ahead.
+_FORESEEABLE = timedelta(days=365)
+
 
 class GateNow(Record):
     """A gate at one look.
 
-    :param value: the metric, or by how much it is worse than the champion's.
+    :param value: the metric, or by how much it is worse than the champion's; None where it is not known in the unit
+        of the limit.
     :param low, high: its confidence sequence at that time; None where there is none yet.
     :param limit: what it is held against.
     """
@@ -46,3 +51,25 @@ class StageNow(Record):
 def progress_log(store: Store, model: str, entry: int) -> Log[StageNow]:
     """The looks at the stage that entry ``entry`` of the deployment log began, in their order."""
     return Log(store, f"models/{model}/progress/{entry:010d}", StageNow)
+
+
+def expected(points: Sequence[StageNow], now: datetime) -> datetime | None:
+    """When the stage will probably be decided, by how fast samples came lately; never before ``now``.
+
+    :param points: its looks, oldest first.
+    :returns: None where it is decided, or nobody can tell.
+    """
+    if not points or points[-1].decision != "CONTINUE" or points[-1].needed is None:
+        return None
+    newest = points[-1]
+    # Since it had half of its samples: traffic may have changed since the stage began.
+    lately = [one for one in points[:-1] if 2 * one.samples >= newest.samples] or list(points[:-1])[-1:]
+    if not lately:
+        return None
+    samples, seconds = newest.samples - lately[0].samples, (newest.at - lately[0].at).total_seconds()
+    if samples <= 0 or seconds <= 0:
+        return None
+    wait = (newest.needed or 0) * seconds / samples
+    if wait > _FORESEEABLE.total_seconds():
+        return None
+    return max(now, newest.at + timedelta(seconds=wait))

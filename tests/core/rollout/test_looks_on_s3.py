@@ -83,7 +83,8 @@ def test_a_look_lists_each_variant_once_and_reads_what_is_new(store: S3Store) ->
     capture(store, 20)
     calls.clear()
     assert conductor.assess("shadow", 2).counts["captures"] == 42
-    assert calls == {"HeadObject": 1, "GetObject": 3, "ListObjectsV2": 3}
+    # and what it found is written down
+    assert calls == {"HeadObject": 2, "GetObject": 3, "ListObjectsV2": 3, "PutObject": 1}
 
 
 def test_children_are_the_folders_alone(store: S3Store) -> None:
