@@ -1,7 +1,7 @@
 """What the audit log says of one record, without reading the whole chain: a quick look for a page.
 
-Entries stand in the order in which they were written, so that those around a time are found by halving. What was adopted
-later, or written by a machine whose clock is off by more than a minute, is not found so: a full look tells.
+Entries stand in the order in which they were written, so that those around a time are found by halving. What was
+adopted later, or written by a machine whose clock is off by more than a minute, is not found so: a full look tells.
 """
 
 from __future__ import annotations

@@ -54,9 +54,8 @@ def _block(block: Block) -> Markup:
     if isinstance(block, Words):
         return html.tag("p", block.text, class_="note") if block.note else html.tag("p", block.text)
     if isinstance(block, Missing):
-        return html.tag(
-            "p", html.tag("strong", f"{block.what}."), f" To fill it: {block.remedy}.", class_="verdict"
-        )
+        what = html.join([html.tag("strong", f"{block.what}."), f"To fill it: {block.remedy}."])
+        return html.tag("p", what, class_="verdict")
     if isinstance(block, Facts):
         return html.listing((name, _cell(what)) for name, what in block.pairs)
     if isinstance(block, Picture):

@@ -12,19 +12,19 @@ from airflow_mlops.core.data.version import DatasetVersion
 from airflow_mlops.core.evaluation.page_sections import number
 from airflow_mlops.ui.version_parts.data_change import in_a_line
 
-_APPROVALS: dict[str, tuple[str, Look]] = {
+_APPROVALS: dict[str, tuple[str, Look | None]] = {
     "approved": ("Approved", "pass"),
     "rejected": ("Rejected", "fail"),
     "expired": ("Expired", "fail"),
-    "not_needed": ("Not needed", "inconclusive"),
+    "not_needed": ("Not needed", None),
 }
-_REPRODUCED: dict[str, tuple[str, Look]] = {
+_REPRODUCED: dict[str, tuple[str, Look | None]] = {
     "identical": ("Identical", "pass"),
     "equal": ("Equal", "pass"),
     "different": ("Different", "fail"),
     "impossible": ("Impossible", "fail"),
 }
-_LOOKS: dict[str, tuple[str, Look]] = {"drift": ("Drift", "fail"), "stable": ("Stable", "pass")}
+_LOOKS: dict[str, tuple[str, Look | None]] = {"drift": ("Drift", "fail"), "stable": ("Stable", "pass")}
 _METRICS = 3
 
 
@@ -33,13 +33,13 @@ class Line:
     """One line.
 
     :param section: key of the section of the page that says more.
-    :param word: the outcome, in the colour of ``look``.
+    :param word: the outcome, in the colour of ``look``; without one it is neither good nor bad.
     """
 
     section: str
     heading: str
     word: str
-    look: Look
+    look: Look | None
     said: str
 
 
@@ -65,14 +65,15 @@ def _data(dossier: Dossier, before: tuple[int, DatasetVersion] | None) -> Line:
     told = f"{day(version.first_event)} to {day(version.last_event)}"
     if before is not None:
         told += f"; beside version {before[0]}: {in_a_line(before[1], version)}"
-    return Line("data", "Data", f"{version.rows:,} rows", "inconclusive", told)
+    return Line("data", "Data", f"{version.rows:,} rows", None, told)
 
 
 def _tests(dossier: Dossier) -> Line:
     result = dossier.validation
     if result is None:
-        why = "their result can't be read" if dossier.record.validation else "nobody asked for a test"
-        return Line("tests", "Data tests", "Not known" if dossier.record.validation else "None", "fail", why)
+        if dossier.record.validation:
+            return Line("tests", "Data tests", "Not known", "fail", "their result can't be read")
+        return Line("tests", "Data tests", "None", None, "nobody asked for a test")
     if not result.success:
         return Line("tests", "Data tests", "Stopped", "fail", line(result.reason, 160))
     return Line("tests", "Data tests", "Passed", "pass", line(result.reason, 160))
@@ -96,7 +97,7 @@ def _evaluation(dossier: Dossier) -> Line:
 
 def _approval(dossier: Dossier) -> Line:
     if not dossier.approvals:
-        return Line("approvals", "Approval", "None", "inconclusive", "nobody was asked")
+        return Line("approvals", "Approval", "None", None, "nobody was asked")
     last = dossier.approvals[-1]
     word, look = _APPROVALS.get(last.outcome, (last.outcome, "inconclusive"))
     return Line("approvals", "Approval", word, look, f"{line(last.reason, 160)}, {moment(last.at)}")
@@ -118,7 +119,7 @@ def _watched(dossier: Dossier) -> Iterator[Line]:
 
 def _reproduced(dossier: Dossier) -> Line:
     if not dossier.reproductions:
-        return Line("reproductions", "Reproduced", "Never", "inconclusive", "nobody has built it again yet")
+        return Line("reproductions", "Reproduced", "Never", None, "nobody has built it again yet")
     last = dossier.reproductions[-1]
     word, look = _REPRODUCED.get(last.outcome, (last.outcome, "inconclusive"))
     return Line("reproductions", "Reproduced", word, look, f"{line(last.reason, 160)}, {moment(last.at)}")

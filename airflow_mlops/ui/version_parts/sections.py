@@ -20,6 +20,7 @@ from airflow_mlops.ui.version_parts.stored import picture_digest
 
 #: Expectations that a heading names as failed.
 _NAMED = 3
+_EMPTY = Markup()
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ class Fold:
 
     heading: str
     said: str = ""
-    body: Markup = Markup("")
+    body: Markup = _EMPTY
     reports: tuple[Report, ...] = ()
 
 

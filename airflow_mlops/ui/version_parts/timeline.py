@@ -10,11 +10,11 @@ from airflow_mlops.core.card.reading import when
 from airflow_mlops.core.card.story_events import Event
 from airflow_mlops.core.card.wording import line
 
-#: Steps that are shown of a long story: its beginning and its end.
-_FIRST, _LAST = 40, 120
+#: Steps of a long story that stand there: its beginning and its end. So many of those between are folded.
+_FIRST, _LAST, _FOLDED = 15, 15, 300
 #: Lines that are shown of one step.
 _DETAILS = 30
-_SAID = 400
+_SAID, _DETAIL = 220, 600
 
 
 @dataclass(frozen=True)
@@ -34,26 +34,40 @@ class Step:
 
 @dataclass(frozen=True)
 class Timeline:
-    """The steps, oldest first. :param hidden: so many between the first and the last ones are left out."""
+    """The steps, oldest first.
+
+    :param first, folded, last: where a story is short, all are in ``first``.
+    :param hidden: so many after the folded ones are left out.
+    """
 
     first: tuple[Step, ...]
-    hidden: int
-    last: tuple[Step, ...]
+    folded: tuple[Step, ...] = ()
+    hidden: int = 0
+    last: tuple[Step, ...] = ()
 
 
 def timeline(events: Sequence[Event]) -> Timeline:
     """The steps of a story."""
-    hidden = max(0, len(events) - _FIRST - _LAST)
-    first = events[:_FIRST] if hidden else events
-    last = events[-_LAST:] if hidden else ()
-    return Timeline(tuple(map(_step, first)), hidden, tuple(map(_step, last)))
+    if len(events) <= _FIRST + _LAST:
+        return Timeline(tuple(map(_step, events)))
+    between = events[_FIRST:-_LAST]
+    return Timeline(
+        first=tuple(map(_step, events[:_FIRST])),
+        folded=tuple(map(_step, between[:_FOLDED])),
+        hidden=max(0, len(between) - _FOLDED),
+        last=tuple(map(_step, events[-_LAST:])),
+    )
 
 
 def _step(event: Event) -> Step:
+    """What is too long for a line is the first of its details."""
+    said = line(event.said, _SAID)
+    long = [] if said == line(event.said) else [event.said]
+    details = [*long, *event.details]
     return Step(
         kind=event.kind,
-        said=line(event.said, _SAID),
+        said=said,
         at=when(event.at) if event.dated else None,
-        details=tuple(line(one, _SAID) for one in event.details[:_DETAILS]),
-        more=max(0, len(event.details) - _DETAILS),
+        details=tuple(line(one, _DETAIL) for one in details[:_DETAILS]),
+        more=max(0, len(details) - _DETAILS),
     )
