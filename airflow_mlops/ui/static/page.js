@@ -62,8 +62,7 @@
     if (notice) notice.hidden = !stale;
   };
   document.addEventListener("htmx:error", () => say(true));
-  document.addEventListener("htmx:response:error", () => say(true));
-  document.addEventListener("htmx:after:swap", () => say(false));
+  document.addEventListener("htmx:after:request", (event) => say(event.detail.ctx.response.status >= 400));
   // Nobody looks: nothing is asked for.
   document.addEventListener("htmx:before:request", (event) => {
     if (document.hidden) event.preventDefault();
