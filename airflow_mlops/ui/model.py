@@ -14,7 +14,7 @@ from airflow_mlops.ui.access import Model, User
 from airflow_mlops.ui.actions import permitted
 from airflow_mlops.ui.links import Links
 from airflow_mlops.ui.model_parts.comparison import compare_versions
-from airflow_mlops.ui.model_parts.live import live_rollout
+from airflow_mlops.ui.model_parts.live import last_challenger, live_rollout
 from airflow_mlops.ui.model_parts.memory import ModelRecords
 from airflow_mlops.ui.model_parts.page import gaps_of, model_view, wanted_actions
 from airflow_mlops.ui.model_parts.versions import version_page
@@ -35,7 +35,7 @@ def model_page(
     now = utc_now()
     view = model_view(store, model, now, below)
     actions = permitted(user, model, Links.of(request), wanted_actions(view.overview))
-    return page(request, "model/page.html", model=model, view=view, actions=actions, now=now)
+    return page(request, "model/page.html", model=model, view=view, actions=actions)
 
 
 @router.get("/models/{model}/live")
@@ -47,7 +47,8 @@ def live_part(request: Request, model: Model, user: User, store: ReadStore) -> H
     overview = overview_of(store, model, now=now)
     actions = permitted(user, model, Links.of(request), wanted_actions(overview))
     gaps = gaps_of(overview, records.gaps)
-    return page(request, "model/live.html", model=model, live=live, actions=actions, gaps=gaps, now=now)
+    last = last_challenger(records)
+    return page(request, "model/live.html", model=model, live=live, last=last, actions=actions, gaps=gaps)
 
 
 @router.get("/models/{model}/versions")

@@ -14,13 +14,13 @@ from airflow_mlops.core.gates import HIGHER_IS_BETTER, LOWER_IS_BETTER, Gate, Ga
 from airflow_mlops.core.registry.deployment import Deployment, is_live
 from airflow_mlops.core.rollout.panel import HEIGHT, Moment, Panel
 from airflow_mlops.core.rollout.placement import Placement, placement
-from airflow_mlops.core.rollout.progress import GateNow, StageNow
+from airflow_mlops.core.rollout.progress import GateNow, StageNow, expected
 from airflow_mlops.ui.model_parts.drawn import Drawing, picture
 from airflow_mlops.ui.model_parts.memory import ModelRecords
 
 _LONGEST: Final = 600
-#: Looks whose intervals are drawn, and looks that the rate of samples is taken over.
-_POINTS, _RATE_OVER = 128, 20
+#: Looks whose intervals are drawn.
+_POINTS: Final = 128
 #: A judge that looked longer ago than this is said to be silent.
 _SILENT: Final = timedelta(minutes=15)
 
@@ -116,9 +116,15 @@ def live_rollout(records: ModelRecords, now: datetime) -> Live | None:
         newest=newest,
         said=line(newest.reason, _LONGEST) if newest else "",
         gates=tuple(_gates(looks, spec, entry, place)) if newest else (),
-        expected=expected(looks, held=entry.held),
+        expected=decision_expected(looks, now, held=entry.held),
         silent=_silence(newest, place, now),
     )
+
+
+def last_challenger(records: ModelRecords) -> int | None:
+    """The version that was in shadow or in canary last, None before the first one."""
+    found = (entry.challenger for _, entry in reversed(records.deployments()))
+    return next((version for version in found if version is not None), None)
 
 
 def plan_of(record: Any) -> dict[str, Any]:
@@ -127,22 +133,20 @@ def plan_of(record: Any) -> dict[str, Any]:
     return dict(rollout) if isinstance(rollout, dict) else {}
 
 
-def expected(looks: Sequence[StageNow], *, held: bool) -> str:
-    """When a decision is to be expected, in words, by the rate at which samples came in the newest looks."""
+def decision_expected(looks: Sequence[StageNow], now: datetime, *, held: bool) -> str:
+    """When a decision is to be expected, in words."""
     if not looks:
         return "unknown before the judge's first look"
     if held:
         return "not while the rollout is held"
-    needed = looks[-1].needed
-    if needed is None:
+    newest = looks[-1]
+    if newest.decision != "CONTINUE":
+        return f"it is there: {newest.decision}"
+    if newest.needed is None:
         return "unknown: the evidence so far points neither way"
-    recent = looks[-_RATE_OVER:]
-    seconds = (recent[-1].at - recent[0].at).total_seconds()
-    came = recent[-1].samples - recent[0].samples
-    more = f"about {needed:,} more samples"
-    if seconds <= 0 or came <= 0:
-        return f"{more}; when they come is unknown"
-    return f"{more}, at {came / seconds * 60:.3g} a minute in about {span(timedelta(seconds=needed * seconds / came))}"
+    more = f"after about {newest.needed:,} more samples"
+    at = expected(looks, now)
+    return f"{more}, in about {span(at - now)}" if at else f"{more}; when they come is unknown"
 
 
 def _silence(newest: StageNow | None, place: Placement, now: datetime) -> str:

@@ -15,7 +15,7 @@ from airflow_mlops.ui.actions import Wanted
 from airflow_mlops.ui.model_parts import findings
 from airflow_mlops.ui.model_parts.findings import AlertRow, ChampionDigest, Request
 from airflow_mlops.ui.model_parts.heat import HeatMap, heat_map
-from airflow_mlops.ui.model_parts.live import Live, live_rollout
+from airflow_mlops.ui.model_parts.live import Live, last_challenger, live_rollout
 from airflow_mlops.ui.model_parts.memory import ModelRecords
 from airflow_mlops.ui.model_parts.performance import Performance, performance
 from airflow_mlops.ui.model_parts.timeline import Timeline, timeline
@@ -26,6 +26,7 @@ from airflow_mlops.ui.model_parts.versions import VersionPage, version_page
 class ModelView:
     """The page.
 
+    :param last: the challenger of the last rollout, None before the first one.
     :param contact: what a click on the contact opens, None where that is nothing safe.
     :param lasting: alerts that last; ``told``: the newest messages.
     :param gaps: what could not be read, in lines.
@@ -34,6 +35,7 @@ class ModelView:
     overview: ModelOverview
     contact: str | None
     live: Live | None
+    last: int | None
     versions: VersionPage
     timeline: Timeline
     performance: Performance | None
@@ -59,6 +61,7 @@ def model_view(store: Store, model: str, now: datetime, below: int | None = None
         overview=overview,
         contact=_contact(overview.contact),
         live=live_rollout(records, now),
+        last=last_challenger(records),
         versions=version_page(records, overview.champion, rollout.challenger if rollout else None, below),
         timeline=timeline(records.deployments(), now),
         performance=series,

@@ -18,7 +18,7 @@ from airflow_mlops.ui.model_parts.memory import ModelRecords
 
 #: Versions of one page of the table, and metrics that it has columns for.
 PER_PAGE: Final = 50
-_METRICS: Final = 4
+_METRICS: Final = 3
 _LONGEST: Final = 300
 
 Tendency = Literal["better", "worse", "the same"]

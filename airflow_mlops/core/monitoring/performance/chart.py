@@ -10,7 +10,8 @@ from airflow_mlops.core.drawing.chart import Legend, Plot, Tick, around, dot, po
 from airflow_mlops.core.monitoring.performance.report import PeriodPerformance, Value
 from airflow_mlops.core.monitoring.performance.wording import value_text
 
-_MOST_TICKS = 8
+#: Pixels between two ticks: a date and a time fit there.
+_APART = 95.0
 _ASIDE = 5  # pixels between what was measured and what was estimated of one period
 
 
@@ -27,7 +28,7 @@ def metric_over_time(
     ends = [end for one in values if one is not None for end in (one.value, one.low, one.high)]
     middles = [_middle(one) for one in periods]
     plot = Plot(_across(periods), around([*ends, baseline, *limits]), height=200)
-    parts = plot.axes("period (UTC)", _ticks(periods), plot.y_ticks())
+    parts = plot.axes("period (UTC)", _ticks(plot, periods), plot.y_ticks())
     if baseline is not None:
         right = plot.x(plot.x_range[1])
         parts.append(svg.line(plot.left, plot.y(baseline), right, plot.y(baseline), svg.stroke("muted", 1.5)))
@@ -87,11 +88,16 @@ def _across(periods: Sequence[PeriodPerformance]) -> tuple[float, float]:
     return _seconds(periods[0].since), _seconds(periods[-1].until)
 
 
-def _ticks(periods: Sequence[PeriodPerformance]) -> list[Tick]:
-    step = -(-len(periods) // _MOST_TICKS)
+def _ticks(plot: Plot, periods: Sequence[PeriodPerformance]) -> list[Tick]:
+    """The beginnings of some periods, so many as can be read: periods may come in bursts."""
     short = any((one.since.hour, one.since.minute) != (0, 0) for one in periods)
     form = "%d %b %H:%M" if short else "%d %b %Y"
-    return [(_seconds(one.since), f"{one.since:{form}}") for one in periods[::step]]
+    ticks: list[Tick] = []
+    for one in periods:
+        at = _seconds(one.since)
+        if not ticks or plot.x(at) - plot.x(ticks[-1][0]) >= _APART:
+            ticks.append((at, f"{one.since:{form}}"))
+    return ticks
 
 
 def _middle(period: PeriodPerformance) -> float:
