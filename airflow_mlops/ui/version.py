@@ -14,13 +14,14 @@ from airflow_mlops.core.card.story import of_dossier
 from airflow_mlops.core.errors import RegistryError
 from airflow_mlops.core.registry.versions import Registry
 from airflow_mlops.core.store.base import is_key
-from airflow_mlops.ui.access import Model, User, may_see
+from airflow_mlops.ui.access import Model, User, visible
 from airflow_mlops.ui.actions import Wanted, permitted
 from airflow_mlops.ui.links import Links
 from airflow_mlops.ui.rendering import page
 from airflow_mlops.ui.source import ReadStore
 from airflow_mlops.ui.stored import sandboxed
 from airflow_mlops.ui.version_parts.glance import glance
+from airflow_mlops.ui.version_parts.looks import newest_reports
 from airflow_mlops.ui.version_parts.neighbours import data_before, neighbours
 from airflow_mlops.ui.version_parts.sections import gaps, sections
 from airflow_mlops.ui.version_parts.stored import Stored
@@ -66,7 +67,7 @@ def version_page(request: Request, model: Model, number: Version, store: ReadSto
         glance=glance(dossier, before),
         gaps=gaps(dossier),
         timeline=timeline(of_dossier(dossier).events),
-        sections=sections(dossier, before),
+        sections=sections(dossier, before, newest_reports(store, dossier)),
     )
 
 
@@ -75,7 +76,7 @@ def lineage(request: Request, model: Model, number: Version, store: ReadStore, u
     """What the version was made of and what it led to, as a picture and in words."""
     from airflow_mlops.ui.version_parts.ancestry import ancestry
 
-    found = ancestry(store, model, number, lambda other: may_see(user, other))
+    found = ancestry(store, model, number, lambda others: visible(user, others))
     return _part(request, "version/lineage.html", f"Lineage of {model}:{number}", model, number, found=found)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from airflow_mlops.core.card.wording import line, moment
@@ -50,10 +50,12 @@ class Ancestry:
     unread: int
 
 
-def ancestry(store: Store, model: str, number: int, visible: Callable[[str], bool]) -> Ancestry:
+def ancestry(
+    store: Store, model: str, number: int, visible: Callable[[Iterable[str]], Iterable[str]]
+) -> Ancestry:
     """Look it up.
 
-    :param visible: whether the reader may see a model; others are not named.
+    :param visible: the models among some that the reader may see; others are not named.
     :raises RegistryError: if there is no such version.
     """
     graph = upstream(store, model, number)
@@ -71,7 +73,9 @@ def ancestry(store: Store, model: str, number: int, visible: Callable[[str], boo
     )
 
 
-def _relatives(store: Store, model: str, number: int, visible: Callable[[str], bool]) -> tuple[Relative, ...]:
+def _relatives(
+    store: Store, model: str, number: int, visible: Callable[[Iterable[str]], Iterable[str]]
+) -> tuple[Relative, ...]:
     """Versions of models that the reader may see, which learned from the data that this one learned from."""
     dataset = Registry(store, model).get(number).dataset
     try:
@@ -79,6 +83,6 @@ def _relatives(store: Store, model: str, number: int, visible: Callable[[str], b
     except MlopsError:  # the record of its data is gone, which the graph says
         return ()
     others = [one for one in touched if (one.model, one.version) != (model, number)]
-    may = {name: name == model or visible(name) for name in {one.model for one in others}}
-    found = [Relative(one.model, one.version, one.standing) for one in others if may[one.model]]
+    seen = set(visible(sorted({one.model for one in others})))
+    found = [Relative(one.model, one.version, one.standing) for one in others if one.model in seen]
     return tuple(found[-_MOST:])

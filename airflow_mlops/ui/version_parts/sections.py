@@ -28,7 +28,7 @@ class Report:
     """A stored page that is shown in a frame of its own.
 
     :param of: the record that names it, see :func:`~airflow_mlops.ui.version_parts.stored.read_stored`.
-    :param shown: False for one that is only handed out as a file.
+    :param shown: False for one that is only linked.
     """
 
     kind: str
@@ -61,17 +61,20 @@ class Section:
     folds: tuple[Fold, ...] = ()
 
 
-def sections(dossier: Dossier, before: tuple[int, DatasetVersion] | None) -> tuple[Section, ...]:
+def sections(
+    dossier: Dossier, before: tuple[int, DatasetVersion] | None, looks: tuple[Report, ...] = ()
+) -> tuple[Section, ...]:
     """All sections, in their order.
 
     :param before: number and data of the version before it.
+    :param looks: reports of the monitor.
     """
     return (
         _data(dossier, before),
         _tests(dossier),
         _evaluation(dossier),
         _approvals(dossier),
-        _traffic(dossier),
+        _traffic(dossier, looks),
         _reproductions(dossier),
         _making(dossier),
     )
@@ -153,7 +156,7 @@ def _approvals(dossier: Dossier) -> Section:
     return Section("approvals", "Approvals", drawn(shown), fold)
 
 
-def _traffic(dossier: Dossier) -> Section:
+def _traffic(dossier: Dossier, looks: tuple[Report, ...]) -> Section:
     facts, tables = _apart(on_life.deployments(dossier))
     folds = [Fold("Places and verdicts", f"{len(dossier.places):,}", drawn(tables))] if tables else []
     pictures = tuple(
@@ -164,7 +167,7 @@ def _traffic(dossier: Dossier) -> Section:
     if pictures:
         folds.append(Fold("The evidence of each verdict", f"{len(pictures):,} pictures", reports=pictures))
     folds += [
-        Fold("Monitoring", f"{len(dossier.looks):,} looks", drawn(on_life.monitoring(dossier).blocks)),
+        Fold("Monitoring", f"{len(dossier.looks):,} looks", drawn(on_life.monitoring(dossier).blocks), looks),
         Fold("Incidents", _incidents(dossier), drawn(on_life.incidents(dossier).blocks)),
     ]
     return Section("traffic", "In the traffic", drawn(facts), tuple(folds))
