@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from airflow_mlops.cli.moment import moment
+from airflow_mlops.cli.place import existing_store
 from airflow_mlops.core.errors import PlatformError
 
 if TYPE_CHECKING:
@@ -180,12 +181,7 @@ def _add_place(parser: argparse.ArgumentParser) -> None:
 
 
 def _store(arguments: argparse.Namespace) -> Store:
-    from airflow_mlops.core.store import open_store
-
-    place: str = arguments.store
-    if "://" not in place and not Path(place).expanduser().is_dir():
-        raise PlatformError("no store there", given=place, expected="the folder of a store")
-    return open_store(place)
+    return existing_store(arguments.store)
 
 
 def _line(event: AuditEvent) -> str:

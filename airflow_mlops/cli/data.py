@@ -126,10 +126,11 @@ def _line(version: DatasetVersion | Pin) -> tuple[str, ...]:
     if not isinstance(version, DatasetVersion):
         return version.id, taken, "not read yet", f"{len(version.sources):,}", "-", version.format
     events = f"{version.first_event:%Y-%m-%d} to {version.last_event:%Y-%m-%d}"
-    return version.id, taken, f"{version.rows:,}", f"{len(version.files):,}", events, _made_of(version)
+    return version.id, taken, f"{version.rows:,}", f"{len(version.files):,}", events, made_of(version)
 
 
-def _made_of(version: DatasetVersion) -> str:
+def made_of(version: DatasetVersion) -> str:
+    """What a version was made of, in a few words."""
     if version.derivation:
         return f"{version.derivation.kind} of {', '.join(one.id[:8] for one in version.derivation.parents)}"
     if version.query:
@@ -147,7 +148,7 @@ def _shown(version: DatasetVersion) -> list[str]:
     columns: Sequence[Column] = version.columns
     return [
         f"{version.name}@{version.id}, taken {version.created_at:%Y-%m-%d %H:%M} UTC",
-        f"{version.rows:,} rows of {len(version.files):,} files ({size / 1e6:,.1f} MB) of {_made_of(version)}",
+        f"{version.rows:,} rows of {len(version.files):,} files ({size / 1e6:,.1f} MB) of {made_of(version)}",
         *([version.derivation.note] if version.derivation else []),
         f"{version.event_time}: {version.first_event.isoformat()} to {version.last_event.isoformat()}",
         f"window: {Window(version.since, version.until)}",
