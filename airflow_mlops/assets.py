@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 #: The part of a dataset's asset that tells of new files.
 ARRIVAL = "arrival"
+#: The part of a model's asset that has an event whenever another version serves: a promotion, a rollback.
+ENDPOINT = "endpoint"
 _PART = re.compile(r"[A-Za-z0-9_.-]*[A-Za-z0-9_-]")
 
 

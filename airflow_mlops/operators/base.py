@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -17,12 +18,14 @@ from airflow_mlops.core.errors import (
     EndpointError,
     MlopsError,
     SourceUnavailable,
+    SpecError,
     StoreError,
     UnsafeStore,
 )
 from airflow_mlops.hooks.mlops import MlopsHook
 from airflow_mlops.links.addresses import version_page
 from airflow_mlops.links.pages import ModelLink, VersionLink
+from airflow_mlops.operators.help import help_of
 from airflow_mlops.operators.openlineage import LineageMixin
 from airflow_mlops.spec import ModelSpec
 
@@ -107,6 +110,8 @@ class MlopsOperator(LineageMixin, BaseOperator):
     template_fields: Sequence[str] = ("spec", "mlops_conn_id")
     ui_color = "#e8f4ea"
     operator_extra_links: Sequence[BaseOperatorLink] = (ModelLink(),)
+    #: Fields that the ``conf`` of a run may have; None for any. The templates say it to the first tasks of their DAGs.
+    known_conf: Sequence[str] | None = None
     #: Errors after which Airflow may try this task again.
     retried: tuple[type[MlopsError], ...] = TRANSIENT
 
@@ -117,6 +122,7 @@ class MlopsOperator(LineageMixin, BaseOperator):
         mlops_conn_id: str | None = None,
         **kwargs: Any,
     ) -> None:
+        kwargs.setdefault("doc_md", help_of(type(self)))
         super().__init__(**kwargs)
         self.spec = spec.to_dict() if isinstance(spec, ModelSpec) else spec
         self.mlops_conn_id = mlops_conn_id or conf.get("mlops", "conn_id", fallback="mlops_default")
@@ -156,6 +162,8 @@ class MlopsOperator(LineageMixin, BaseOperator):
         from airflow_mlops.core.store.actor import act_as
 
         act_as(asked_by(context), f"{run_key(context)}/{self.task_id}")
+        if self.known_conf is not None:
+            require_known(getattr(context["dag_run"], "conf", None) or {}, self.known_conf)
         platform = MlopsHook(self.mlops_conn_id).get_conn()
         store = platform.store()
         self._store_uri, self._data_uri = store.uri, platform.data_uri
@@ -178,6 +186,23 @@ class MlopsOperator(LineageMixin, BaseOperator):
     def progress(self, line: str) -> None:
         """One line of progress in the task log."""
         self.log.info("%s", line)
+
+
+def require_known(conf: Mapping[str, Any], known: Sequence[str]) -> None:
+    """Refuse a run that was given something which nobody reads: a misspelt field would go unnoticed.
+
+    :raises SpecError: naming the field, and what was meant or what there is.
+    """
+    unknown = next((name for name in conf if name not in known), None)
+    if unknown is None:
+        return
+    near = difflib.get_close_matches(unknown, known, n=1)
+    raise SpecError(
+        "conf has an unknown field",
+        given=repr(unknown)[:80],
+        expected=f"{near[0]}?" if near else ", ".join(known) or "none",
+        remedy="trigger a new run",
+    )
 
 
 def _refusal(task_id: str, error: MlopsError) -> dict[str, Any]:

@@ -7,10 +7,14 @@ from typing import Any
 from airflow.sdk import DAG, Param
 
 from airflow_mlops.core.errors import SpecError
+from airflow_mlops.core.registry.approval.markdown import code
 from airflow_mlops.operators.erasure import EraseOperator
 from airflow_mlops.spec import ModelSpec
 from airflow_mlops.templates.ownership import owned_settings
 from airflow_mlops.templates.params import add_params
+
+#: What a keyed hash looks like.
+_NOBODY = "5e" * 32
 
 
 def erase(spec: ModelSpec, *, mlops_conn_id: str | None = None, **dag_args: Any) -> DAG:
@@ -55,20 +59,20 @@ def _params() -> dict[str, Param]:
             pattern="^[0-9a-f]{64}$",
             title="Keyed hash of the person's id",
             description="Not the id: what is typed here stays in Airflow's database. "
-            "`airflow-mlops erase hash --subject-file -` prints the hash.",
+            f"`airflow-mlops erase hash --subject-file -` prints the hash. Example: {_NOBODY}",
         ),
         "only_look": Param(
             True,
             type="boolean",
             title="Only look",
-            description="Say what the store holds of the person, and change nothing.",
+            description="Say what the store holds of the person, and change nothing. Example: true",
         ),
         "reason": Param(
             "",
             type="string",
             maxLength=500,
             title="Reason",
-            description="Why, for the record; without names. Example: request 4711",
+            description="Why, for the record; without names, at most 500 characters. Example: request 4711",
         ),
     }
 
@@ -76,8 +80,11 @@ def _params() -> dict[str, Param]:
 def _doc(spec: ModelSpec) -> str:
     return f"""### Erase a person from `{spec.name}`
 
-Finds the person by column `{spec.data.subject}` in dataset versions, captured traffic, labels, answers, predictions,
-quarantines and review files. Versions with the other rows are written first; then the old files are removed.
-The log says which model versions learned from the rows, and the `dataset` to trigger `{spec.name}.release` with.
-**When it fails**: run it again; it goes on where it stopped.
+Finds the person by column {code(spec.data.subject)} in dataset versions, captured traffic, labels, answers,
+predictions, quarantines and review files. Versions with the other rows are written first; then the old files are
+removed. The log says which model versions learned from the rows.
+
+**Returns** what was found and `erased`, what is `left`, and the `dataset` to trigger `{spec.name}.release` with.
+
+**When it fails** run it again; it goes on where it stopped.
 """

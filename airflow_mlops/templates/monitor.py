@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import DAG, Param, chain
 
-from airflow_mlops.assets import create_model_asset
+from airflow_mlops.assets import ENDPOINT, create_model_asset
 from airflow_mlops.operators.alerting import LookAlertOperator
 from airflow_mlops.operators.features import SkewOperator
 from airflow_mlops.operators.healing import HealOperator
@@ -15,8 +15,8 @@ from airflow_mlops.operators.monitoring import DriftOperator, PerformanceOperato
 from airflow_mlops.operators.retention import PruneOperator
 from airflow_mlops.operators.retraining import DecideOperator, RequestRetrainingOperator
 from airflow_mlops.spec import ModelSpec
-from airflow_mlops.templates.ownership import owned_settings
-from airflow_mlops.templates.params import add_params
+from airflow_mlops.templates.ownership import owned_settings, page_of_model
+from airflow_mlops.templates.params import add_params, time_param
 
 if TYPE_CHECKING:
     from airflow.sdk import BaseNotifier
@@ -62,6 +62,8 @@ def monitor(
         )
         retrain = RequestRetrainingOperator(
             task_id="request_retraining",
+            # What is watched is the model as it serves; an inlet starts nothing.
+            inlets=[create_model_asset(model=spec.name, part=ENDPOINT)],
             outlets=[create_model_asset(model=spec.name, part="retrain")],
             **common,
         )
@@ -80,19 +82,15 @@ def monitor(
 
 def _params() -> dict[str, Param]:
     return {
-        "until": Param(
-            None,
-            type=["null", "string"],
-            format="date-time",
-            title="Until",
-            description="End of the period; empty for the run's own time. Example: 2013-12-01T00:00:00Z",
+        "until": time_param(
+            "Until", "End of the period; empty for the run's own time.", "2013-12-01T00:00:00Z"
         ),
         "window": Param(
             None,
             type=["null", "string"],
             pattern=r"^\d+(\.\d+)?[smhdw]$",
             title="Window",
-            description="Length of the period; empty for the spec's. Example: 6h",
+            description="Length of the period, a number and s, m, h, d or w; empty for the spec's. Example: 6h",
         ),
     }
 
@@ -100,7 +98,11 @@ def _params() -> dict[str, Param]:
 def _doc(spec: ModelSpec) -> str:
     return f"""### Monitor of `{spec.name}`
 
-Looks at {spec.monitoring.window} of captured traffic. **When `request_retraining` is skipped** there was no reason to
+Looks at {spec.monitoring.window} of captured traffic; {page_of_model(spec)} shows what was found over time.
+
+**Returns** the result of `decide`: whether to `retrain`, the `reasons`, and all numbers.
+
+**When `request_retraining` is skipped** there was no reason to
 retrain, or something held it back; the log of `decide` says which, with all numbers. **When `heal` fails** the endpoint
 does not follow the deployment log; its log says why. **When another task fails** the champion keeps serving: nothing
 else here changes traffic. `airflow-mlops monitoring looks {spec.name}` lists what was found.

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from airflow_mlops.core.registry.approval.markdown import text
+from airflow_mlops.links.addresses import model_page
 from airflow_mlops.spec.contact import contact_link
 
 if TYPE_CHECKING:
@@ -51,9 +53,20 @@ def access_control(access: Access) -> Control:
     }
 
 
+def described(spec: ModelSpec) -> str:
+    """The description of the spec, by paragraphs. It is text: what it holds is no link, no picture and no tag."""
+    paragraphs = (text(part) for part in spec.description.split("\n\n") if part.strip())
+    return "\n\n".join(paragraphs)
+
+
+def page_of_model(spec: ModelSpec, part: str = "") -> str:
+    """A link to the page of the model, in Markdown. :param part: of the page, shown first."""
+    return f"[the model's page]({model_page(spec.name, part)})"
+
+
 def _told(spec: ModelSpec) -> str:
     """Owner, team and contact in a line of Markdown."""
     link = contact_link(spec.contact)
-    contact = f"[{spec.contact}]({link})" if link else spec.contact
-    parts = {"Owner": spec.owner, "team": spec.team, "contact": contact}
+    contact = f"[{text(spec.contact)}]({link})" if link else text(spec.contact)
+    parts = {"Owner": text(spec.owner), "team": text(spec.team), "contact": contact}
     return ", ".join(f"{name}: {value}" for name, value in parts.items() if value)

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import DAG, BaseOperator, Param, TaskGroup, TriggerRule, chain
 
-from airflow_mlops.assets import create_dataset_asset, create_model_asset, watched_dataset_asset
+from airflow_mlops.assets import ENDPOINT, create_dataset_asset, create_model_asset, watched_dataset_asset
+from airflow_mlops.core.registry.approval.markdown import text
 from airflow_mlops.notifications.deadline import late_release
 from airflow_mlops.operators.alerting import ReleaseAlertOperator
 from airflow_mlops.operators.model import EvaluateOperator, RegisterOperator, TrainOperator
@@ -23,8 +24,8 @@ from airflow_mlops.sensors.rollout import RolloutSensor
 from airflow_mlops.spec import ModelSpec
 from airflow_mlops.templates.approval import approve
 from airflow_mlops.templates.data import check_data, prepare_data, tested_data
-from airflow_mlops.templates.ownership import owned_settings
-from airflow_mlops.templates.params import add_params
+from airflow_mlops.templates.ownership import described, owned_settings, page_of_model
+from airflow_mlops.templates.params import add_params, time_param
 
 if TYPE_CHECKING:
     from airflow.sdk import BaseNotifier
@@ -83,7 +84,9 @@ def release(
             version=version.output,
             verdicts=[one.output for one in verdicts],
             trigger_rule=TriggerRule.NONE_FAILED,
-            outlets=[create_model_asset(model=spec.name)],
+            # An inlet starts nothing: it draws the line from the data to the model in Airflow's graph of assets.
+            inlets=[create_dataset_asset(dataset=spec.name)],
+            outlets=[create_model_asset(model=spec.name), create_model_asset(model=spec.name, part=ENDPOINT)],
             # Airflow allows no other trigger rule than all_success right after a setup task, so not from begin.
             spec=spec,
             mlops_conn_id=mlops_conn_id,
@@ -128,20 +131,23 @@ def _settings(spec: ModelSpec, default_args: Mapping[str, Any], mlops_conn_id: s
 
 def _build(spec: ModelSpec, dag: DAG, common: dict[str, Any]) -> RegisterOperator:
     """From data to a registered version."""
-    validate = prepare_data(spec, dag, common)
-    checked = check_data(spec, validate, common)
+    # The groups fold tasks in Airflow's grid and graph, and leave their ids alone.
+    with TaskGroup("data", prefix_group_id=False, tooltip="The data: pinned, joined, protected, tested"):
+        validate = prepare_data(spec, dag, common)
+        checked = check_data(spec, validate, common)
     data = tested_data(validate)
-    train = TrainOperator(task_id="train", dataset=data, **common)
-    evaluate = EvaluateOperator(task_id="evaluate", dataset=data, trained=train.output, **common)
-    register = RegisterOperator(
-        task_id="register",
-        dataset=data,
-        trained=train.output,
-        evaluation=evaluate.output,
-        validation=validate.output,
-        audit=checked.output if "audit_labels" in spec.data_steps else None,
-        **common,
-    )
+    with TaskGroup("model", prefix_group_id=False, tooltip="The model: trained, evaluated, registered"):
+        train = TrainOperator(task_id="train", dataset=data, **common)
+        evaluate = EvaluateOperator(task_id="evaluate", dataset=data, trained=train.output, **common)
+        register = RegisterOperator(
+            task_id="register",
+            dataset=data,
+            trained=train.output,
+            evaluation=evaluate.output,
+            validation=validate.output,
+            audit=checked.output if "audit_labels" in spec.data_steps else None,
+            **common,
+        )
     chain(checked, train, evaluate, register)
     return register
 
@@ -176,33 +182,24 @@ def _roll_out(
 
 def _params() -> dict[str, Param]:
     return {
-        "since": Param(
-            None,
-            type=["null", "string"],
-            format="date-time",
-            title="Since",
-            description="First event time of the data; empty for all. Example: 2013-01-01T00:00:00Z",
-        ),
-        "until": Param(
-            None,
-            type=["null", "string"],
-            format="date-time",
-            title="Until",
-            description="Event time before which data is taken; empty for all. Example: 2013-07-01T00:00:00Z",
+        "since": time_param("Since", "First event time of the data; empty for all.", "2013-01-01T00:00:00Z"),
+        "until": time_param(
+            "Until", "Event time before which data is taken; empty for all.", "2013-07-01T00:00:00Z"
         ),
         "dataset": Param(
             None,
             type=["null", "string"],
             pattern=r"^[0-9a-f]{8,64}$",
             title="Dataset version",
-            description="Id of a dataset version that is there; empty to take a snapshot. Example: "
-            "3f2a9c4be1d07f6a52c81b90",
+            description="Id of a dataset version that is there (`airflow-mlops datasets` lists them); empty to take "
+            "a snapshot. Example: 3f2a9c4be1d07f6a52c81b90",
         ),
         "overrides": Param(
             {},
             type="object",
             title="Overrides of the spec",
-            description='Fields of the spec to replace in this run. Example: {"training": {"rounds": 300}}',
+            description=f"Fields of the spec to replace in this run, by section: {', '.join(OVERRIDABLE)}. "
+            'Example: {"training": {"rounds": 300}}',
             properties={section: {"type": "object"} for section in OVERRIDABLE},
             additionalProperties=False,
         ),
@@ -212,7 +209,7 @@ def _params() -> dict[str, Param]:
 def _steps(spec: ModelSpec) -> str:
     """What happens before the rollout, in words."""
     steps = ["Pins the data"]
-    steps += [f"joins {', '.join(join.name for join in spec.data.joins)}"] if spec.data.joins else []
+    steps += [f"joins {', '.join(text(join.name) for join in spec.data.joins)}"] if spec.data.joins else []
     steps += ["applies reviewed labels"] if spec.labels and spec.labels.review else []
     steps += ["looks for personal data"] if spec.privacy else []
     steps += ["tests it"]
@@ -227,10 +224,13 @@ def _doc(spec: ModelSpec) -> str:
     stages = ", then ".join(dict.fromkeys(stage for stage, _ in spec.rollout.stages))
     return f"""### Release of `{spec.name}`
 
-{spec.description}
+{described(spec)}
 
 {_steps(spec)}, and lets it prove itself in {stages} before it becomes
-the champion. **When a task fails**: its log and the result of `conclude` say which gate refused, with value and
+the champion. `{spec.name}.rollout` holds, resumes or aborts the rollout meanwhile; {page_of_model(spec)} shows it.
+
+**Returns** the result of `conclude`: `outcome`, `version`, `champion`, and what refused the release.
+
+**When a task fails** its log and the result of `conclude` say which gate refused, with value and
 limit. The champion keeps serving; nothing has to be cleaned up. Mend the cause and trigger a new run.
-`{spec.name}.rollout` holds, resumes or aborts the rollout meanwhile.
 """

@@ -9,7 +9,7 @@ from airflow.sdk import DAG, Param
 from airflow_mlops.operators.reproduction import ReproduceOperator
 from airflow_mlops.spec import ModelSpec
 from airflow_mlops.templates.ownership import owned_settings
-from airflow_mlops.templates.params import add_params
+from airflow_mlops.templates.params import add_params, version_param
 
 _PLACES = ("auto", "here", "locked")
 
@@ -38,33 +38,28 @@ def reproduce(spec: ModelSpec, *, mlops_conn_id: str | None = None, **dag_args: 
             tolerance=dag.param("tolerance"),
         )
         dag.add_result(task.output)
-    add_params(dag, _params())
+    add_params(dag, _params(spec))
     return dag
 
 
-def _params() -> dict[str, Param]:
+def _params(spec: ModelSpec) -> dict[str, Param]:
     return {
-        "version": Param(
-            None,
-            type=["null", "integer"],
-            minimum=1,
-            title="Version",
-            description="Version to build again; empty for the champion. Example: 3",
-        ),
+        "version": version_param(spec, "Version", "Version to build again; empty for the champion."),
         "place": Param(
             "auto",
             type="string",
             enum=list(_PLACES),
             title="Environment",
             description="`here`: the worker's own. `locked`: made by uv from the version's lock. "
-            "`auto`: the worker's own if nothing in it differs from the lock.",
+            "`auto`: the worker's own if nothing in it differs from the lock. Example: locked",
         ),
         "tolerance": Param(
             1e-6,
             type="number",
             minimum=0,
             title="Tolerance",
-            description="Up to which metrics and predictions count as equal where the bytes differ.",
+            description="Up to which metrics and predictions count as equal where the bytes differ; 0 or more. "
+            "Example: 0.000001",
         ),
     }
 
@@ -73,6 +68,9 @@ def _doc(spec: ModelSpec) -> str:
     return f"""### Reproduce a version of `{spec.name}`
 
 Hashes every byte that the version was made of, trains it again with its own stored code, and compares the result.
-Nothing is deployed; the outcome stands in the store.
-**When it fails**: the log's last line names what is gone, what was changed, or by how much the answers differ.
+Nothing is deployed; the outcome stands in the store, and on the page of the version.
+
+**Returns** the `outcome` (`identical`, `equal`, `different`, `impossible`) and its `reason`.
+
+**When it fails** the log's last line names what is gone, what was changed, or by how much the answers differ.
 """

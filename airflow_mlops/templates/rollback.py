@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import DAG, Param, chain
 
-from airflow_mlops.assets import create_model_asset
+from airflow_mlops.assets import ENDPOINT, create_model_asset
 from airflow_mlops.operators.alerting import RollbackAlertOperator
 from airflow_mlops.operators.rollout import RollbackOperator
 from airflow_mlops.spec import ModelSpec
-from airflow_mlops.templates.ownership import owned_settings
-from airflow_mlops.templates.params import add_params
+from airflow_mlops.templates.ownership import owned_settings, page_of_model
+from airflow_mlops.templates.params import add_params, reason_param, version_param
 
 if TYPE_CHECKING:
     from airflow.sdk import BaseNotifier
@@ -47,7 +47,7 @@ def rollback(
             to=dag.param("to"),
             fallback=dag.param("fallback"),
             reason=dag.param("reason"),
-            outlets=[create_model_asset(model=spec.name)],
+            outlets=[create_model_asset(model=spec.name), create_model_asset(model=spec.name, part=ENDPOINT)],
         )
         alert = RollbackAlertOperator(
             task_id="alert",
@@ -59,32 +59,22 @@ def rollback(
         )
         chain(task, alert.as_teardown())
         dag.add_result(task.output)
-    add_params(dag, _params())
+    add_params(dag, _params(spec))
     return dag
 
 
-def _params() -> dict[str, Param]:
+def _params(spec: ModelSpec) -> dict[str, Param]:
     return {
-        "to": Param(
-            None,
-            type=["null", "integer"],
-            minimum=1,
-            title="To version",
-            description="Version to go back to; empty for the champion before the present one. Example: 3",
+        "to": version_param(
+            spec, "To version", "Version to go back to; empty for the champion before the present one."
         ),
         "fallback": Param(
             False,
             type="boolean",
             title="Fallback rule",
-            description="Let the spec's fallback rule answer instead of a model.",
+            description="Let the spec's fallback rule answer instead of a model. Example: false",
         ),
-        "reason": Param(
-            "",
-            type="string",
-            maxLength=500,
-            title="Reason",
-            description="Why, for the deployment log. Example: complaints about delays at EWR",
-        ),
+        "reason": reason_param("complaints about delays at EWR"),
     }
 
 
@@ -92,5 +82,10 @@ def _doc(spec: ModelSpec) -> str:
     return f"""### Rollback of `{spec.name}`
 
 Takes seconds: one entry in the deployment log and one reconcile of the endpoint. Any release in progress ends, too.
-**When it fails**: the endpoint did not follow; its answer stands in the log. Run it again once the endpoint is up.
+See {page_of_model(spec, "versions")} for the versions that there are.
+
+**Returns** what serves then: `champion`, `mode` and the `entry` of the deployment log.
+
+**When it fails** there is no such version, or the endpoint did not follow; the last line of the log says which. In the
+second case run it again once the endpoint is up.
 """

@@ -8,8 +8,8 @@ from airflow.sdk import DAG, Param
 
 from airflow_mlops.operators.control import ACTIONS, RolloutControlOperator
 from airflow_mlops.spec import ModelSpec
-from airflow_mlops.templates.ownership import owned_settings
-from airflow_mlops.templates.params import add_params
+from airflow_mlops.templates.ownership import owned_settings, page_of_model
+from airflow_mlops.templates.params import add_params, reason_param
 
 
 def rollout(spec: ModelSpec, *, mlops_conn_id: str | None = None, **dag_args: Any) -> DAG:
@@ -48,13 +48,7 @@ def _params() -> dict[str, Param]:
             title="Action",
             description="hold: stay where it is; resume: go on; abort: the champion alone. Example: hold",
         ),
-        "reason": Param(
-            "",
-            type="string",
-            maxLength=500,
-            title="Reason",
-            description="Why, for the deployment log. Example: a sale starts today",
-        ),
+        "reason": reason_param("a sale starts today"),
     }
 
 
@@ -64,6 +58,10 @@ def _doc(spec: ModelSpec) -> str:
 Takes seconds: one entry in the deployment log and one reconcile of the endpoint. **hold** keeps the challenger where
 it is, at most for {spec.rollout.max_hold}: nothing moves on, and a failed gate still takes it out. **resume** lets it
 go on: its stage keeps the evidence and gets its longest duration anew. **abort** takes the challenger out and ends the
-release. **When it fails**: no rollout was in progress, or the endpoint did not follow; the log says which. In the
+release. See {page_of_model(spec, "rollout")} for how far it is.
+
+**Returns** what serves then: `champion`, `challenger`, `weight`, `held` and `until`.
+
+**When it fails** no rollout was in progress, or the endpoint did not follow; the log says which. In the
 second case run it again once the endpoint is up.
 """

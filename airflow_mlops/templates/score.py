@@ -5,17 +5,19 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import DAG, Asset, Param
+from airflow.sdk import DAG, Asset
 
 from airflow_mlops.assets import create_dataset_asset, create_model_asset, watched_scoring_asset
 from airflow_mlops.core.errors import SpecError
+from airflow_mlops.core.registry.approval.markdown import code
 from airflow_mlops.operators.scoring import ScoreOperator, SnapshotScoringOperator
 from airflow_mlops.spec import ModelSpec
 from airflow_mlops.spec.scoring import scored_dataset
 from airflow_mlops.templates.ownership import owned_settings
-from airflow_mlops.templates.params import add_params
+from airflow_mlops.templates.params import add_params, time_param, version_param
 
 if TYPE_CHECKING:
+    from airflow.sdk import Param
     from airflow.sdk.definitions.asset import BaseAsset
 
 
@@ -52,11 +54,12 @@ def score(spec: ModelSpec, *, mlops_conn_id: str | None = None, **dag_args: Any)
             task_id="score",
             dataset=snapshot.output,
             version=dag.param("version"),
+            inlets=[scoring_asset(spec.name), create_model_asset(model=spec.name)],
             outlets=[create_model_asset(model=spec.name, part="predictions")],
             **common,
         )
         dag.add_result(predict.output)
-    add_params(dag, _params())
+    add_params(dag, _params(spec))
     return dag
 
 
@@ -73,31 +76,20 @@ def scoring_asset(model: str) -> Asset:
     return create_dataset_asset(dataset=scored_dataset(model))
 
 
-def _params() -> dict[str, Param]:
+def _params(spec: ModelSpec) -> dict[str, Param]:
     return {
-        "since": Param(
-            None,
-            type=["null", "string"],
-            format="date-time",
-            title="Since",
-            description="First event time to score; empty for the period of the schedule before Until, and for all "
-            "rows if both are empty. Example: 2013-07-01T00:00:00Z",
+        "since": time_param(
+            "Since",
+            "First event time to score; empty for the period of the schedule before Until, and for all rows if both "
+            "are empty.",
+            "2013-07-01T00:00:00Z",
         ),
-        "until": Param(
-            None,
-            type=["null", "string"],
-            format="date-time",
-            title="Until",
-            description="Event time before which rows are scored; the champion of that time predicts. Empty for the "
-            "run's own time. Example: 2013-07-02T00:00:00Z",
+        "until": time_param(
+            "Until",
+            "Event time before which rows are scored, by the champion of that time; empty for the run's own time.",
+            "2013-07-02T00:00:00Z",
         ),
-        "version": Param(
-            None,
-            type=["null", "integer"],
-            minimum=1,
-            title="Version",
-            description="Version that predicts; empty for the champion. Example: 3",
-        ),
+        "version": version_param(spec, "Version", "Version that predicts; empty for the champion."),
     }
 
 
@@ -105,9 +97,12 @@ def _doc(spec: ModelSpec) -> str:
     source = spec.scoring.source if spec.scoring else ""
     return f"""### Batch predictions of `{spec.name}`
 
-Pins the rows of `{source}` that the run is about, predicts them with the champion of that time, and writes the
+Pins the rows of {code(source)} that the run is about, predicts them with the champion of that time, and writes the
 predictions below `predictions/{spec.name}/date=YYYY-MM-DD/` of the store, each with the version that made it.
 `airflow-mlops predictions show {spec.name}` reads them. Running it again changes nothing.
+
+**Returns** the `version` that predicted, `rows`, what was `set_aside`, and the `partitions`.
+
 **When `snapshot` is skipped** there was no row in the period. **When `score` fails** nothing was recorded: its log says
 why. Rows that could not be predicted are counted in its result and lie in quarantine.
 """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -29,6 +30,7 @@ from airflow_mlops.operators.data import SnapshotOperator, ValidateOperator
 from airflow_mlops.operators.erasure import EraseOperator
 from airflow_mlops.operators.features import LeakageOperator, SkewOperator
 from airflow_mlops.operators.healing import HealOperator
+from airflow_mlops.operators.help import HELP
 from airflow_mlops.operators.join import JoinOperator
 from airflow_mlops.operators.labels import ApplyReviewOperator, AuditLabelsOperator
 from airflow_mlops.operators.model import EvaluateOperator, RegisterOperator, TrainOperator
@@ -283,3 +285,48 @@ def test_a_spec_survives_the_templating_of_airflow() -> None:
     operator = Asking(task_id="t", spec=spec)
     operator.render_template_fields({})
     assert ModelSpec.from_mapping(operator.spec) == spec
+
+
+@pytest.mark.parametrize(
+    "conf, says",
+    [
+        ({"untill": "2013-07-01"}, "conf has an unknown field; given 'untill'; expected until?"),
+        ({"rounds": 3}, "conf has an unknown field; given 'rounds'; expected since, until"),
+    ],
+)
+def test_a_field_of_the_conf_that_nobody_reads_fails_the_first_task(
+    store: Store, run: Run, conf: dict[str, Any], says: str
+) -> None:
+    task = one(Asking)
+    assert given(run, task, conf)["spec"] == "orders", "a DAG of somebody's own may take what it likes"
+    task.known_conf = ("since", "until")
+    with pytest.raises(AirflowFailException, match=re.escape(says)):
+        given(run, task, conf)
+    assert given(run, task, {"since": "2013-07-01"})["spec"] == "orders"
+    assert given(run, task, {})["spec"] == "orders"
+
+
+def given(run: Run, task: MlopsOperator, conf: dict[str, Any]) -> Any:
+    """Run a task in a run that was triggered with this conf."""
+    context = run.context(task)
+    context["dag_run"].conf = conf
+    return task.execute(context)
+
+
+@pytest.mark.parametrize("kind", ARGUMENTS)
+def test_the_page_of_a_task_says_what_it_does_what_it_returns_and_what_to_do(
+    kind: type[MlopsOperator],
+) -> None:
+    told = str(one(kind).doc_md)
+    assert "**Returns** " in told
+    assert "**When it fails** " in told
+    assert kind.__name__ in HELP, "its own text, not that of its base"
+    assert one(kind, doc_md="mine").doc_md == "mine"
+
+
+def test_an_operator_of_somebodys_own_is_told_as_the_one_it_was_made_from() -> None:
+    class Mine(SnapshotOperator):
+        """Another snapshot."""
+
+    assert one(SnapshotOperator).doc_md == Mine(task_id="t", spec=world.spec()).doc_md
+    assert one(Failing, error=ValueError()).doc_md is None

@@ -39,13 +39,9 @@ def test_the_schedule_is_the_specs_or_the_source() -> None:
     assert score(small_spec(scoring=SCORING), schedule=None, tags=["mine"]).tags == {"mine"}
 
 
-def test_params_explain_themselves_and_refuse_mistakes() -> None:
+def test_params_refuse_mistakes() -> None:
     dag = score(small_spec(scoring=SCORING))
     assert set(dag.params) == {"since", "until", "version"}
-    for name in dag.params:
-        param = dag.params.get_param(name)
-        assert param.schema["title"]
-        assert "Example" in str(param.description)
     for name, wrong in (("since", "yesterday"), ("version", 0), ("version", "new")):
         with pytest.raises(ParamValidationError):
             dag.params.get_param(name).resolve(wrong)

@@ -209,14 +209,6 @@ def test_a_rollout_is_controlled_only_by_who_says_how() -> None:
         rollout(small_spec()).params.validate()
 
 
-def test_every_param_explains_itself(dags: dict[str, DAG]) -> None:
-    for dag in dags.values():
-        for name in dag.params:
-            param = dag.params.get_param(name)
-            assert param.schema["title"], name
-            assert param.description, name
-
-
 def test_dags_survive_airflows_serialization(dags: dict[str, DAG]) -> None:
     from airflow.serialization.serialized_objects import DagSerialization
 

@@ -24,6 +24,7 @@ versions that were built again        ``mlmodel``             ``m/reproductions`
 people taken out of its data          ``mlmodel``             ``m/erasures``
 batch predictions                     ``mlmodel``             ``m/predictions`` (an asset)
 request to retrain                    ``mlmodel``             ``m/retrain`` (an asset)
+another version serves                ``mlmodel``             ``m/endpoint`` (an asset)
 ====================================  ======================  ==============================
 
 A version is no part of a name: it is the ``version`` facet. Where the bytes lie is the ``symlinks`` facet.
@@ -56,6 +57,7 @@ ModelPart = Literal[
     "erasures",
     "predictions",
     "retrain",
+    "endpoint",
 ]
 
 
