@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,11 +54,12 @@ class Stage:
 
 
 @contextmanager
-def raised(home: Path, dags: Path) -> Iterator[Stage]:
+def raised(home: Path, dags: Path, *, users: Mapping[str, str] | None = None) -> Iterator[Stage]:
     """Start endpoint and Airflow, and end every process of theirs when the block ends.
 
     :param home: where everything lies; made when missing.
     :param dags: folder with the DAG files of the example.
+    :param users: roles of users of Airflow beside ``admin``, by name.
     :raises ProcessFailed: if a part does not come up; with the end of its log.
     """
     home = home.absolute()
@@ -72,6 +73,7 @@ def raised(home: Path, dags: Path) -> Iterator[Stage]:
             env={"AIRFLOW_CONN_MLOPS_DEFAULT": connection(mlops, endpoint)},
             openlineage=home / "openlineage.jsonl",
             warm=WARM,
+            users=users,
             processes=processes,
         ) as airflow:
             yield Stage(airflow, endpoint, home)

@@ -34,6 +34,8 @@ DECEMBER: dict[str, Any] = {"limit": 3000, "order": "december"}
 #: Seconds in which a person reads what is asked. Airflow may fail a task that goes on within about one second.
 _TO_READ = 3.0
 Say = Callable[[str], None]
+#: A person's yes to a question, in any way that Airflow offers.
+Approve = Callable[[OpenQuestion], object]
 
 
 def _log_loss(look: Mapping[str, Any], kind: str) -> str:
@@ -75,15 +77,25 @@ class Story:
     :param grounds: where batches arrive and requests are answered.
     :param say: where lines of progress go.
     :param rate: requests per second of the live traffic.
+    :param approve: how the first release is approved; through REST without it.
     """
 
-    def __init__(self, airflow: Airflow, grounds: Grounds, say: Say, *, rate: float = 150.0) -> None:
+    def __init__(
+        self,
+        airflow: Airflow,
+        grounds: Grounds,
+        say: Say,
+        *,
+        rate: float = 150.0,
+        approve: Approve | None = None,
+    ) -> None:
         self.answers: Counter[str] = Counter()
         self.failures: Counter[str] = Counter()
         self._airflow = airflow
         self._grounds = grounds
         self._say = say
         self._rate = rate
+        self._approve = approve or self._approve_by_rest
         self._turns = 0
 
     def prepare(self) -> None:
@@ -100,7 +112,7 @@ class Story:
         question = self._wait_for_question(run)
         self._say(f"   {question.subject}")
         time.sleep(_TO_READ)
-        self._airflow.decide(question, "Approve", "every gate passed; nothing serves yet")
+        self._approve(question)
         result = self._finish(run, "conclude", "success")
         self._expect(result, outcome="promoted", champion=1)
         why = "no rival yet: the gates of the evaluation and a person decided"
@@ -242,6 +254,9 @@ class Story:
         if task.state in ("success", "failed", "skipped"):
             took = f" ({task.seconds:.1f} s)" if task.seconds else ""
             self._say(f"   {task.task_id}: {task.state}{took}")
+
+    def _approve_by_rest(self, question: OpenQuestion) -> None:
+        self._airflow.decide(question, "Approve", "every gate passed; nothing serves yet")
 
     def _wait_for_question(self, run: Run, timeout: float = 300.0) -> OpenQuestion:
         """The question that a release asks people."""

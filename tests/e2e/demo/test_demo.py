@@ -5,7 +5,6 @@ The acts build on one another, so they run in the order of this file; one that f
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,44 +17,20 @@ from airflow_mlops.core.registry.deployments import DeploymentLog
 from airflow_mlops.core.registry.versions import Registry
 from airflow_mlops.core.reproduction.record import reproduction_log
 from airflow_mlops.core.serving.local import LocalEndpoint
-from airflow_mlops.core.store import Store, open_store
+from airflow_mlops.core.store import Store
 from airflow_mlops.core.store.blobs import fetch_file, get_bytes
 from airflow_mlops.demo import proof
 from airflow_mlops.demo.flights import COLUMNS, month_of
-from airflow_mlops.demo.stage import Stage, raised
+from airflow_mlops.demo.stage import Stage
 from airflow_mlops.demo.story import MODEL, Act, Story
 from airflow_mlops.demo.traffic import Traffic
 from airflow_mlops.demo.transport import RestError
+from tests.e2e.demo.onlooker import Onlooker
 from tests.lineage_events import check_events, read_events
-from tests.liveness import gone
 from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1800)]
 RELEASE = f"{MODEL}.release"
-
-
-@pytest.fixture(scope="module")
-def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    """Airflow and endpoint of the demo."""
-    with raised(tmp_path_factory.mktemp("demo"), Path(__file__).parents[2] / "dags") as stage:
-        yield stage
-        living = stage.airflow.living()
-    assert living
-    assert [pid for pid in living if not gone(pid)] == []
-
-
-@pytest.fixture(scope="module")
-def story(stage: Stage) -> Story:
-    """The story, ready for its first act."""
-    story = Story(stage.airflow.rest, stage.grounds, print, rate=250)
-    story.prepare()
-    return story
-
-
-@pytest.fixture(scope="module")
-def store(stage: Stage) -> Store:
-    """The store of the demo."""
-    return open_store(stage.store)
 
 
 def states(stage: Stage, act: Act) -> dict[str, str | None]:
@@ -121,8 +96,11 @@ def test_b_broken_batch_is_stopped_and_quarantined(
     assert actions(store) == [("promote", 1, None)]
 
 
-def test_c_good_release_goes_through_shadow_and_canary(stage: Stage, story: Story, store: Store) -> None:
-    act = story.good_release()
+def test_c_good_release_goes_through_shadow_and_canary(
+    stage: Stage, story: Story, store: Store, onlooker: Onlooker
+) -> None:
+    with onlooker.watching():
+        act = story.good_release()
     assert set(states(stage, act).values()) == {"success"}
     assert actions(store)[1:] == [("shadow", 1, 2), ("canary", 1, 2), ("canary", 1, 2), ("promote", 2, None)]
     assert story.answers["v1"] > 0
