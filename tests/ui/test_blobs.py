@@ -55,8 +55,8 @@ def looked(store: Forgetful, model: str = MODEL) -> dict[str, str]:
     )
     refs = {"drift": keep(store, drift), "performance": keep(store, performance)}
     look = Look(
-        run="m1", since=after(0), until=after(1), champion=1, **refs, outcome="stable", share=0.0, columns=(), metrics={},
-        judged_on=None, failed_gates=(), decision=RetrainDecision(retrain=False, said="no"), at=after(1),
+        run="m1", since=after(0), until=after(1), champion=1, **refs, outcome="stable", share=0.0, columns=(),
+        metrics={}, judged_on=None, failed_gates=(), decision=RetrainDecision(retrain=False, said="no"), at=after(1),
     )  # fmt: skip
     append(monitoring_log(store, model), look)
     return {**pages, **{f"{kind} ref": ref for kind, ref in refs.items()}}
