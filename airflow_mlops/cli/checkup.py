@@ -44,12 +44,16 @@ def of_connection(conn_id: str) -> Iterator[Finding]:
     """What a connection names, this machine and Airflow; without the connection, the last two."""
     # So Airflow's own ``connections test`` finds connections in the database, too.
     os.environ.setdefault("_AIRFLOW_PROCESS_CONTEXT", "server")
-    from airflow_mlops.hooks.doctor import api_url, check_api, check_dags, look_at_connection
+    from airflow_mlops.hooks.doctor import api_url, check_api, check_dags, check_unseen, look_at_connection
 
     platform, finding = look_at_connection(conn_id)
     yield finding
     url = api_url()
-    airflow = [Check("airflow", lambda: check_api(url)), Check("dags", check_dags)]
+    airflow = [
+        Check("airflow", lambda: check_api(url)),
+        Check("dags", check_dags),
+        Check("dags", check_unseen),
+    ]
     if platform is None:
         yield from examine([*_of_machine(None, {}), *airflow])
         return

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from airflow.sdk.configuration import conf
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
 
 _TIMEOUT = 5.0
 _SHOWN = 10
+#: Most files of the DAGs folder that are read.
+_FILES = 2000
 #: What a part of Airflow does for us.
 _PARTS = {
     "metadatabase": "keeps runs and connections",
@@ -137,3 +141,17 @@ def _paused(session: Session) -> Iterator[Finding]:
         more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
         said = f"paused: {', '.join(names[:_SHOWN])}{more}"
         yield warning("dags", said, remedy="their runs wait; unpause them: airflow dags unpause <dag id>")
+
+
+def check_unseen() -> Iterator[Finding]:
+    """Look for DAG files of ours that Airflow passes over: in its safe mode a file has to say ``dag`` somewhere."""
+    folder = Path(conf.get("core", "dags_folder", fallback=""))
+    if not conf.getboolean("core", "dag_discovery_safe_mode", fallback=True) or not folder.is_dir():
+        return
+    from airflow.utils.file import might_contain_dag
+
+    for file in islice(folder.rglob("*.py"), _FILES):
+        ours = b"airflow_mlops.templates" in file.read_bytes()
+        if ours and not might_contain_dag(str(file), safe_mode=True):
+            remedy = "write the word dag in a comment, or set [core] dag_discovery_safe_mode to False"
+            yield problem("dags", f"Airflow passes over {file}: nothing in it says dag", remedy=remedy)

@@ -91,3 +91,16 @@ def test_dag_files_that_fail_and_dags_that_are_paused(tmp_path: Path) -> None:
         assert found.said == "churn.py can't be imported: ModuleNotFoundError: No module named 'feutures'"
         (found,) = doctor._paused(session)
         assert (found.state, found.found) == ("warning", "paused: churn.release")
+
+
+def test_dag_files_that_airflow_passes_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIRFLOW__CORE__DAGS_FOLDER", str(tmp_path))
+    code = "from airflow_mlops.templates import lifecycle\n"
+    (tmp_path / "seen.py").write_text(f"# DAGs of churn\n{code}")
+    (tmp_path / "other.py").write_text("import json\n")
+    assert list(doctor.check_unseen()) == []
+    (tmp_path / "churn.py").write_text(code)
+    (found,) = doctor.check_unseen()
+    assert (found.state, f"passes over {tmp_path / 'churn.py'}" in found.said) == ("problem", True)
+    monkeypatch.setenv("AIRFLOW__CORE__DAG_DISCOVERY_SAFE_MODE", "False")
+    assert list(doctor.check_unseen()) == []
