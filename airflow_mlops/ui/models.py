@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, Query, Request, Response
 
 from airflow_mlops.core.overview import ModelOverview, Mood, model_names, overviews
-from airflow_mlops.ui.access import User, visible
+from airflow_mlops.ui.access import User, may_run, visible
 from airflow_mlops.ui.links import Links
 from airflow_mlops.ui.rendering import page as rendered
 from airflow_mlops.ui.source import ReadStore
@@ -46,11 +46,13 @@ def models(
     found = ranked([one for one in known if chosen.takes(one)])
     pages = max(1, -(-len(found) // PER_PAGE))
     here = min(page, pages)
+    shown = found[(here - 1) * PER_PAGE : here * PER_PAGE]
     home = Links.of(request).models()
     return rendered(
         request,
         "models.html",
-        shown=found[(here - 1) * PER_PAGE : here * PER_PAGE],
+        shown=shown,
+        resumable={one.model for one in shown if _is_held(one) and may_run(user, one.model, "rollout")},
         found=len(found),
         known=len(known),
         counts=[(one, count) for one in _MOODS if (count := _count(known)[one])],
@@ -99,6 +101,10 @@ def ranked(found: Sequence[ModelOverview]) -> list[ModelOverview]:
 def owners(known: Sequence[ModelOverview]) -> list[str]:
     """Owners and teams to choose from."""
     return sorted({name for one in known for name in (one.owner, one.team) if name}, key=str.casefold)
+
+
+def _is_held(one: ModelOverview) -> bool:
+    return one.rollout is not None and one.rollout.held
 
 
 def _count(known: Sequence[ModelOverview]) -> Counter[Mood]:
