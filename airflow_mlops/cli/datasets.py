@@ -156,8 +156,8 @@ def _all(found: Sequence[DatasetSummary], store: str) -> list[RenderableType]:
             "not read yet" if one.rows is None else f"{one.rows:,}",
             screen.words(_few(one.used_by)),
         )
-    end = f"{screen.many(len(found), 'data set')}; versions of one: airflow-mlops datasets {found[0].name} --store {store}"
-    return [drawn, screen.words(end, "dim", 300)]
+    more = f"versions of one: airflow-mlops datasets {found[0].name} --store {store}"
+    return [drawn, screen.words(f"{screen.many(len(found), 'data set')}; {more}", "dim", 300)]
 
 
 def _versions(found: Sequence[VersionUse], store: str) -> list[RenderableType]:

@@ -53,15 +53,19 @@ def show(
 
     :param as_json: JSON on one line, for ``--watch``, or on several.
     """
-    if not getattr(arguments, "watch", False):
+
+    def once() -> None:
         seen = look()
         if arguments.json:
-            print(as_json(seen))
+            print(as_json(seen), flush=True)
         else:
             draw(*drawn(seen))
+
+    if not getattr(arguments, "watch", False):
+        once()
         return 0
-    if arguments.json:
-        return _repeat(arguments.every, lambda: print(as_json(look()), flush=True))
+    if arguments.json or not sys.stdout.isatty():
+        return _repeat(arguments.every, once)
     from rich.live import Live
 
     seen = look()  # what is wrong from the start is said at once
