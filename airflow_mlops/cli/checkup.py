@@ -37,7 +37,7 @@ def of_store(uri: str) -> Iterator[Finding]:
     on_s3 = uri.startswith("s3://")
     needed = {"amazon": "the store is on S3"} if on_s3 else {}
     clock = Check("clock", lambda: check_clock(_s3_address(_client_of_environment) if on_s3 else {}))
-    return _store_first(uri, lambda: open_store(uri), [], [clock, *_of_machine(uri, needed)])
+    return _store_first(uri, lambda: open_store(uri), lambda usable: [clock, *_of_machine(uri, needed)])
 
 
 def of_connection(conn_id: str) -> Iterator[Finding]:
@@ -58,41 +58,51 @@ def of_connection(conn_id: str) -> Iterator[Finding]:
         yield from examine([*_of_machine(None, {}), *airflow])
         return
     uri = platform.store_uri
-    deployments = Check("deployments", lambda: _deployments(platform), limit=_DEPLOYMENTS + 15)
-    others = [*_of_platform(platform, url), *_of_machine(uri, _needed(platform)), *airflow]
-    yield from _store_first(uri, platform.store, [deployments], others)
+    rest = [*_of_machine(uri, _needed(platform)), *airflow]
+    yield from _store_first(uri, platform.store, lambda usable: [*_of_platform(platform, url, usable), *rest])
 
 
 def _store_first(
-    uri: str, opened: Callable[[], Store], on_it: Sequence[Check], others: Sequence[Check]
+    uri: str, opened: Callable[[], Store], others: Callable[[bool], Sequence[Check]]
 ) -> Iterator[Finding]:
-    """The store, and then the others.
+    """The store, and then the others, so that one cause is told once.
 
-    :param on_it: what reads the store: left out where it can't be used, so that one cause is told once.
+    :param others: given whether the store can be read.
     """
     usable = _is_there(uri)
     for finding in examine([Check("store", lambda: check_store(uri, opened))]):
         usable = usable and finding.state != "problem"
         yield finding
-    reading = [Check("rollouts", lambda: check_leases(opened())), *on_it] if usable else []
-    yield from examine([*reading, *others])
+    reading = [Check("rollouts", lambda: check_leases(opened()))] if usable else []
+    yield from examine([*reading, *others(usable)])
 
 
-def _of_platform(platform: Platform, airflow: str) -> list[Check]:
+def _of_platform(platform: Platform, airflow: str, usable: bool) -> list[Check]:
+    """:param usable: whether the store can be read."""
     from airflow_mlops.hooks.doctor import check_aws
 
-    uri = platform.store_uri
     servers = {"Airflow's API server": f"{airflow}/api/v2/version"}
-    checks = [
+    if not _serves_on_sagemaker(platform):
+        servers["the endpoint"] = f"{platform.endpoint_url}/ping"
+    return [
         Check("aws", lambda: check_aws(platform)),
         Check(
             "data", lambda: check_data(platform.data_uri, lambda: _data_client(platform), platform.s3_options)
         ),
+        Check("endpoint", lambda: _endpoint(platform, usable), limit=_DEPLOYMENTS + 15),
+        Check("clock", lambda: check_clock({**_s3_address(_s3_of(platform)), **servers})),
     ]
+
+
+def _endpoint(platform: Platform, usable: bool) -> Iterator[Finding]:
+    """The server, and what serves, where one answers that can be held against a log."""
     if not _serves_on_sagemaker(platform):
-        servers["the endpoint"] = f"{platform.endpoint_url}/ping"
-        checks.append(Check("endpoint", lambda: check_server(platform.endpoint_url, platform.token, uri)))
-    return [*checks, Check("clock", lambda: check_clock({**_s3_address(_s3_of(platform)), **servers}))]
+        for finding in check_server(platform.endpoint_url, platform.token, platform.store_uri):
+            usable = usable and finding.state != "problem"
+            yield finding
+    if usable:
+        store = platform.store()
+        yield from check_deployments(store, lambda model: platform.endpoint(model, store), _DEPLOYMENTS)
 
 
 def _of_machine(uri: str | None, needed: dict[str, str]) -> list[Check]:
@@ -101,11 +111,6 @@ def _of_machine(uri: str | None, needed: dict[str, str]) -> list[Check]:
         Check("disk", lambda: check_disk(places_on_disk(spool_root(), folder_of(uri) if uri else None))),
         Check("uv", check_uv),
     ]
-
-
-def _deployments(platform: Platform) -> Iterator[Finding]:
-    store = platform.store()
-    return check_deployments(store, lambda model: platform.endpoint(model, store), _DEPLOYMENTS)
 
 
 def _is_there(uri: str) -> bool:
