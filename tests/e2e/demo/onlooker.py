@@ -18,19 +18,34 @@ from tests.browser.airflow import Person, Theme
 from tests.browser.chromium import Chromium
 from tests.browser.pictures import take_picture
 
-#: Milliseconds between two looks at a page that brings itself up to date.
-_GLANCE = 300.0
+#: Milliseconds between two glances at a page that brings itself up to date; until it is opened anew before a rollout.
+_GLANCE, _ANEW = 300.0, 2000.0
+#: Stage, split of the traffic and all words of the live rollout, of one moment.
+_READ = """part => [
+    part.querySelector("[aria-current=step]")?.innerText ?? "",
+    part.querySelector("figcaption")?.innerText ?? "",
+    part.innerText,
+]"""
+
+
+@dataclass(frozen=True)
+class Glance:
+    """What the live rollout on the page says. :param stage: which one goes on, empty without a rollout."""
+
+    stage: str
+    split: str
+    said: str
 
 
 @dataclass(frozen=True)
 class Watched:
     """What was seen of a rollout.
 
-    :param seen: what the part of the page with the live rollout said, each thing once, in order.
+    :param seen: the glances that differ from the one before them.
     :param troubles: what our pages complained about meanwhile.
     """
 
-    seen: list[str]
+    seen: list[Glance]
     troubles: list[str]
 
 
@@ -81,21 +96,26 @@ class Onlooker:
 
     def _watch(self, browser: Browser, over: Event) -> Watched:
         with self.log_in(browser) as person:
-            part = open_model(person.open_models()).get_by_role("region", name="Live rollout").first
-            seen: list[str] = []
+            frame = open_model(person.open_models())
+            part = frame.get_by_role("region", name="Live rollout").first
+            seen = [Glance(*part.evaluate(_READ))]
             while not over.is_set():
-                said = part.inner_text()
-                if not seen or seen[-1] != said:
-                    seen.append(said)
-                    self._keep(person, said)
-                person.page.wait_for_timeout(_GLANCE)
+                glance = Glance(*part.evaluate(_READ))
+                if seen[-1] != glance:
+                    seen.append(glance)
+                    self._keep(person, glance)
+                if any(one.stage for one in seen):
+                    person.page.wait_for_timeout(_GLANCE)
+                else:
+                    person.page.wait_for_timeout(_ANEW)
+                    frame.goto(frame.url)
             return Watched(seen, person.troubles)
 
     @staticmethod
-    def _keep(person: Person, said: str) -> None:
-        """A picture of a canary that goes on, the newest one, where pictures are asked for."""
-        if "canary" in said:
-            take_picture(person.page, "models-rollout")
+    def _keep(person: Person, glance: Glance) -> None:
+        """A picture of a canary that is judged, the newest one, where pictures are asked for."""
+        if "canary" in glance.stage and "The judge:" in glance.said:
+            take_picture(person.page, "models-rollout-light")
 
 
 def open_model(frame: Frame) -> Frame:
