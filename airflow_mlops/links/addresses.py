@@ -32,7 +32,8 @@ def stored_page(model: str, kind: str, digest: str, of: str = "") -> str:
 
     :param kind: ``evaluation``, ``data-docs``, ``drift`` or ``performance``.
     :param digest: SHA-256 of its blob.
-    :param of: reference of the record that names it, where no version and no look does so.
+    :param of: reference of the record that names it, where no version and no look does so yet; for an evaluation that
+        of the trained model and then its own.
     """
     asked = f"?of={of}" if of else ""
     return _address(f"models/{quote(model, safe='')}/blob/{kind}/{digest}{asked}")

@@ -101,7 +101,9 @@ class EvaluateOperator(MlopsOperator):
         report = f"report: airflow-mlops evaluation report {small['ref']} --store {work.store.uri} --out report.html"
         context["ti"].xcom_push(key="evaluation", value=small)
         if result.page:
-            address = stored_page(work.spec.name, "evaluation", result.page)
+            # No log names the report of a model that is refused: the model and the evaluation do, together.
+            named_by = reference(self.trained, "trained") + reference(small, "evaluation")
+            address = stored_page(work.spec.name, "evaluation", result.page, of=named_by)
             context["ti"].xcom_push(key=EvaluationLink.key, value=address)
         if not result.passed:
             refusing = tuple(one for one in result.gates if not one.passed)

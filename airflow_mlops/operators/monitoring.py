@@ -181,10 +181,11 @@ class PerformanceOperator(PeriodOperator):
         )
         self.declare(lambda: performance_lineage(work.spec.name, report, work.store.uri))
         self.progress(explain(report))
-        page = stored_page(work.spec.name, "performance", report.page) if report.page else None
+        ref = keep(work.store, report)
+        page = stored_page(work.spec.name, "performance", report.page, of=ref) if report.page else None
         address = page or model_page(work.spec.name, "performance")
         context["ti"].xcom_push(key=PerformanceLink.key, value=address)
-        return {"ref": keep(work.store, report), **_told(report)}
+        return {"ref": ref, **_told(report)}
 
 
 def _told(report: PerformanceReport) -> dict[str, Any]:
