@@ -107,3 +107,9 @@ def test_a_connection_that_is_wrong(doctor: Doctor, fields: dict[str, str], said
 def test_a_connection_that_is_not_there(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["doctor", "--conn-id", "nowhere"]) == 1
     assert "problem  connection   there is no connection nowhere" in capsys.readouterr().out
+
+
+def test_an_aws_connection_that_is_not_there(doctor: Doctor, tmp_path: Path) -> None:
+    code, told = doctor({"store": str(tmp_path), "aws_conn_id": "aws_nowhere"})
+    ((state, line),) = told["aws"]
+    assert (code, state, "aws_nowhere" in line) == (1, "problem", True)
