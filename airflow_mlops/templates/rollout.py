@@ -58,7 +58,7 @@ def _doc(spec: ModelSpec) -> str:
 Takes seconds: one entry in the deployment log and one reconcile of the endpoint. **hold** keeps the challenger where
 it is, at most for {spec.rollout.max_hold}: nothing moves on, and a failed gate still takes it out. **resume** lets it
 go on: its stage keeps the evidence and gets its longest duration anew. **abort** takes the challenger out and ends the
-release. See {page_of_model(spec, "rollout")} for how far it is.
+release. See {page_of_model(spec, "live-rollout")} for how far it is.
 
 **Returns** what serves then: `champion`, `challenger`, `weight`, `held` and `until`.
 

@@ -27,14 +27,23 @@ User = Annotated[Any, Depends(signed_in)]
 
 def may_see(user: Any, model: str) -> bool:
     """Whether a user may read the release DAG of a model: then they may see the model."""
-    return bool(get_auth_manager().is_authorized_dag(method="GET", details=_dag(model, _SEEN_BY), user=user))
+    return may_read(user, f"{model}.{_SEEN_BY}")
 
 
 def may_run(user: Any, model: str, dag: str) -> bool:
     """Whether a user may trigger ``<model>.<dag>``: then the page shows the link to its form."""
     return bool(
         get_auth_manager().is_authorized_dag(
-            method="POST", access_entity=DagAccessEntity.RUN, details=_dag(model, dag), user=user
+            method="POST", access_entity=DagAccessEntity.RUN, details=_details(f"{model}.{dag}"), user=user
+        )
+    )
+
+
+def may_read(user: Any, dag_id: str, entity: DagAccessEntity | None = None) -> bool:
+    """Whether a user may read a DAG, or its runs."""
+    return bool(
+        get_auth_manager().is_authorized_dag(
+            method="GET", access_entity=entity, details=_details(dag_id), user=user
         )
     )
 
@@ -64,8 +73,19 @@ def require_model(model: str, user: User) -> str:
     return model
 
 
+def require_dag(user: Any, dag_id: str) -> None:
+    """Refuse who may not read the runs of a DAG, as if there were none."""
+    if not get_auth_manager().is_authorized_dag(
+        method="GET", access_entity=DagAccessEntity.RUN, details=_details(dag_id), user=user
+    ):
+        raise HTTPException(status.HTTP_404_NOT_FOUND)
+
+
 def _dag(model: str, dag: str) -> DagDetails:
-    dag_id = f"{model}.{dag}"
+    return _details(f"{model}.{dag}")
+
+
+def _details(dag_id: str) -> DagDetails:
     return DagDetails(id=dag_id, team_name=_teams([dag_id])[dag_id])
 
 

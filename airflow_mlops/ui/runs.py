@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
-from airflow.api_fastapi.app import get_auth_manager
-from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity, DagDetails
 from fastapi import APIRouter, HTTPException, Path, Request, Response
 from fastapi.responses import RedirectResponse
 
 from airflow_mlops.core.overview.of_run import deeds_of
 from airflow_mlops.links.addresses import OPEN, PAGE
 from airflow_mlops.spec import NAME_PATTERN
-from airflow_mlops.ui.access import User, may_see
+from airflow_mlops.ui.access import User, may_see, require_dag
 from airflow_mlops.ui.links import Links
 from airflow_mlops.ui.rendering import page
 from airflow_mlops.ui.source import ReadStore
@@ -29,7 +27,7 @@ Id = Annotated[str, Path(max_length=250)]
 @router.get("/dags/{dag_id}")
 def of_dag(request: Request, dag_id: Id, user: User) -> Response:
     """The page of the model that a DAG is about; a line for a DAG that is none of ours."""
-    _require_dag(user, dag_id)
+    require_dag(user, dag_id)
     model = model_of(dag_id)
     if model is None or not may_see(user, model):
         return page(request, "run.html", dag_id=dag_id, model=None, done=None, run_id=None)
@@ -39,7 +37,7 @@ def of_dag(request: Request, dag_id: Id, user: User) -> Response:
 @router.get("/dags/{dag_id}/runs/{run_id:path}")
 def of_run(request: Request, dag_id: Id, run_id: Id, user: User, store: ReadStore) -> Response:
     """What a run did to its model, with the way to the version that it registered."""
-    _require_dag(user, dag_id, DagAccessEntity.RUN)
+    require_dag(user, dag_id)
     model = model_of(dag_id)
     if model is None or not may_see(user, model):
         return page(request, "run.html", dag_id=dag_id, model=None, done=None, run_id=run_id)
@@ -61,12 +59,3 @@ def model_of(dag_id: str) -> str | None:
     """The model that a template's DAG is about, by its id; None for other DAGs."""
     model, _, purpose = dag_id.rpartition(".")
     return model if purpose in PURPOSES and _NAME.fullmatch(model) else None
-
-
-def _require_dag(user: Any, dag_id: str, entity: DagAccessEntity | None = None) -> None:
-    """Refuse who may not read the DAG, as if there were none."""
-    manager = get_auth_manager()
-    if not manager.is_authorized_dag(
-        method="GET", access_entity=entity, details=DagDetails(id=dag_id), user=user
-    ):
-        raise HTTPException(404, detail="no such DAG")
