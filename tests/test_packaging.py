@@ -58,6 +58,22 @@ def test_wheel_ships_the_dags_as_examples(wheel: zipfile.ZipFile) -> None:
     assert shipped == {f"airflow_mlops/example_dags/{name}" for name in sources}
 
 
+def test_wheel_ships_what_the_pages_are_made_of(wheel: zipfile.ZipFile) -> None:
+    shipped = {
+        name
+        for name in wheel.namelist()
+        if name.startswith(("airflow_mlops/ui/static/", "airflow_mlops/ui/templates/"))
+    }
+    pages = ROOT / "airflow_mlops" / "ui"
+    sources = {
+        path.relative_to(ROOT).as_posix()
+        for kind in ("static", "templates")
+        for path in (pages / kind).rglob("*.*")
+    }
+    assert {"airflow_mlops/ui/static/htmx.min.js", "airflow_mlops/ui/templates/base.html"} <= sources
+    assert shipped == sources
+
+
 def test_wheel_is_typed_and_licensed_and_holds_nothing_else(wheel: zipfile.ZipFile) -> None:
     names = set(wheel.namelist())
     assert "airflow_mlops/py.typed" in names
