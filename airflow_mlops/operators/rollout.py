@@ -244,7 +244,8 @@ class ConcludeReleaseOperator(TrafficOperator):
             **refusal,
             "quarantined_rows": validation.get("quarantined_rows", 0),
         }
-        _note(work, "promoted" if promoted else "refused", version, refusal["reason"])
+        report = (pushed(context, self.tasks, "evaluation") or {}).get("page")
+        _note(work, "promoted" if promoted else "refused", version, refusal["reason"], report)
         try:
             served = conductor.conclude(refusal["reason"])
         except MlopsError:
@@ -368,13 +369,19 @@ def _stages(spec: ModelSpec) -> list[str]:
 
 
 def _note(
-    work: Work, event: Literal["began", "promoted", "refused"], version: int | None = None, reason: str = ""
+    work: Work,
+    event: Literal["began", "promoted", "refused"],
+    version: int | None = None,
+    reason: str = "",
+    report: str | None = None,
 ) -> None:
     """Write into the log of releases that this one began or ended."""
     from airflow_mlops.core.record import utc_now
     from airflow_mlops.core.registry.releases import ReleaseEvent, note_release
 
-    entry = ReleaseEvent(run=work.run, event=event, version=version, reason=reason, at=utc_now())
+    entry = ReleaseEvent(
+        run=work.run, event=event, version=version, reason=reason, report=report, at=utc_now()
+    )
     note_release(work.store, work.spec.name, entry)
 
 

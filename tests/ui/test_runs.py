@@ -13,6 +13,7 @@ from airflow_mlops.core.registry.releases import ReleaseEvent, note_release
 from airflow_mlops.core.registry.version import RunRef
 from airflow_mlops.core.registry.versions import Registry
 from airflow_mlops.core.store import Store
+from airflow_mlops.core.store.blobs import put_bytes
 from airflow_mlops.links.addresses import model_page, stored_page, version_page
 from tests.core.registry import world
 from tests.ui.conftest import BELOW, HERE, PerDag, SignIn
@@ -116,3 +117,14 @@ def test_a_button_opens_our_page_within_airflows_frame(address: str, sign_in: Si
 @pytest.mark.parametrize("path", ["", "/elsewhere.example", "models/orders/%2e%2e/x", "static/page.js"])
 def test_nothing_else_is_opened(path: str, sign_in: SignIn) -> None:
     assert sign_in().get(f"{HERE}/open/{path}", follow_redirects=False).status_code == 404
+
+
+def test_the_report_of_a_model_that_was_refused_is_shown(store: Store, sign_in: SignIn) -> None:
+    report, other = (put_bytes(store, text.encode()) for text in ("<p>auc fell</p>", "<p>of another</p>"))
+    refused = ReleaseEvent(run=f"{DAG}/{RUN}", event="refused", reason="auc fell", report=report, at=START)
+    note_release(store, "orders", refused)
+    address = stored_page("orders", "evaluation", report).replace("open/", "")
+    shown = sign_in().get(f"{BELOW}/{address}")
+    assert (shown.status_code, shown.text) == (200, "<p>auc fell</p>")
+    assert shown.headers["content-security-policy"].startswith("sandbox")
+    assert sign_in().get(f"{BELOW}/{address.replace(report, other)}").status_code == 404

@@ -22,12 +22,15 @@ class ReleaseEvent(Record):
     :param event: ``began``, or how it ended.
     :param version: what it registered, None if it did not come so far.
     :param reason: why it ended so.
+    :param report: hash of the page of its evaluation, None if it did not come so far: a refused model has no record of
+        its own that could name it.
     """
 
     run: str
     event: Literal["began", "promoted", "refused"]
     version: int | None = None
     reason: str = ""
+    report: str | None = None
     at: datetime
 
     @property

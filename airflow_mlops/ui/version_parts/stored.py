@@ -18,6 +18,7 @@ from airflow_mlops.core.monitoring.look import Look, monitoring_log
 from airflow_mlops.core.monitoring.performance.report import PerformanceReport
 from airflow_mlops.core.monitoring.report import DriftReport
 from airflow_mlops.core.record import Record
+from airflow_mlops.core.registry.releases import release_log
 from airflow_mlops.core.registry.version import ModelVersion
 from airflow_mlops.core.rollout.stage_verdicts import StageVerdict
 from airflow_mlops.core.store import Log, Store
@@ -119,6 +120,10 @@ def _picture(store: Store, model: str, digest: str) -> Stored | None:
 def _evaluations(store: Store, model: str, number: int | None) -> Iterator[str | None]:
     for record in _versions(store, model, number):
         yield record.evaluation.page
+    if number is None:
+        # A model that a gate refused is no version; the end of its release names the page.
+        for event in _entries(release_log(store, model), None):
+            yield event.report
 
 
 def _data_docs(store: Store, model: str, number: int | None) -> Iterator[str | None]:
