@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from airflow_mlops.core.monitoring.alerts.alert import Alert, Found
-from airflow_mlops.core.monitoring.alerts.log import AlertEntry, alert_log, due, record
+from airflow_mlops.core.monitoring.alerts.log import AlertEntry, alert_log, due, open_alerts, record
 from airflow_mlops.core.store import open_store
 from tests.core.monitoring.looked import START
 
@@ -160,3 +160,18 @@ def test_a_retry_sends_only_what_it_had_not_written_down(tmp_path: Path) -> None
     record(log, second, run="r1", delivered=False, now=START + HOUR)
     assert log.last_number() == 2
     assert [one.kind for one in told("r2", START + 2 * HOUR)] == [second.kind]
+
+
+def test_open_alerts_are_those_that_last_the_worst_first() -> None:
+    people = People()
+    people.look(0, alert(), alert(kind="decay", severity="critical"), judged=("drift", "decay"))
+    assert [one.alert.kind for one in open_alerts(people.entries)] == ["decay", "drift"]
+    people.look(6, alert(kind="decay", severity="critical"), judged=("drift", "decay"))
+    assert [one.alert.kind for one in open_alerts(people.entries)] == ["decay"]
+
+
+def test_what_happened_once_and_what_was_not_delivered_are_no_open_alerts() -> None:
+    people = People()
+    people.look(0, alert(kind="rollback", lasts=False), judged=())
+    people.look(1, alert(kind="unhealthy"), judged=(), delivered=False)
+    assert open_alerts(people.entries) == ()
