@@ -120,27 +120,18 @@ def _load(store: Store, arguments: argparse.Namespace, start: str) -> DatasetVer
 
 
 def _line(version: DatasetVersion | Pin) -> tuple[str, ...]:
+    from airflow_mlops.core.data.catalog import made_of
     from airflow_mlops.core.data.version import DatasetVersion
 
     taken = f"{version.created_at:%Y-%m-%d %H:%M}"
     if not isinstance(version, DatasetVersion):
-        return version.id, taken, "not read yet", f"{len(version.sources):,}", "-", version.format
+        return version.id, taken, "not read yet", f"{len(version.sources):,}", "-", made_of(version)
     events = f"{version.first_event:%Y-%m-%d} to {version.last_event:%Y-%m-%d}"
     return version.id, taken, f"{version.rows:,}", f"{len(version.files):,}", events, made_of(version)
 
 
-def made_of(version: DatasetVersion) -> str:
-    """What a version was made of, in a few words."""
-    if version.derivation:
-        return f"{version.derivation.kind} of {', '.join(one.id[:8] for one in version.derivation.parents)}"
-    if version.query:
-        return f"query on {version.query.connection}"
-    if version.table:
-        return f"delta {version.table.folder}, version {version.table.version}"
-    return version.format
-
-
 def _shown(version: DatasetVersion) -> list[str]:
+    from airflow_mlops.core.data.catalog import made_of
     from airflow_mlops.core.data.diff_text import table
     from airflow_mlops.core.data.event_time import Window
 

@@ -3,54 +3,21 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping, Sequence
-from datetime import datetime
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from airflow_mlops.cli import screen
-from airflow_mlops.cli.data import made_of
 from airflow_mlops.cli.place import add_store, existing_store
-from airflow_mlops.core.record import Record
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from airflow_mlops.core.data.pin import Pin
-    from airflow_mlops.core.data.version import DatasetVersion
-    from airflow_mlops.core.lineage.graph.index import Index
+    from airflow_mlops.core.overview.data_uses import DatasetSummary, VersionUse
+    from airflow_mlops.core.record import Record
 
     SubParsers = argparse._SubParsersAction[argparse.ArgumentParser]
 
 _NAMED = 4
-
-
-class DatasetSummary(Record):
-    """A data set. :param used_by: models that learned from any of its versions. :param rows: of the newest version."""
-
-    name: str
-    versions: int
-    newest: str
-    taken: datetime
-    rows: int | None
-    used_by: tuple[str, ...]
-
-
-class VersionUse(Record):
-    """A dataset version.
-
-    :param rows, files, first_event, last_event: None for one that was pinned and that nobody has read.
-    :param used_by: model versions that learned from it, as ``model:number``.
-    """
-
-    name: str
-    id: str
-    taken: datetime
-    rows: int | None = None
-    files: int | None = None
-    first_event: datetime | None = None
-    last_event: datetime | None = None
-    made_of: str
-    used_by: tuple[str, ...]
 
 
 def add_parser(subparsers: SubParsers) -> None:
@@ -70,77 +37,22 @@ def run(arguments: argparse.Namespace) -> int:
 
     :raises MlopsError: if there is no such store or data set, or the store can't be read.
     """
-    from airflow_mlops.core.data.catalog import list_versions
-    from airflow_mlops.core.lineage.graph.index import Index
+    from airflow_mlops.core.overview.data_uses import data_sets, versions_of
 
     store = existing_store(arguments.store)
-    index = Index(store)
-    rows: Sequence[Record]
+    found: Sequence[Record]
     if arguments.name is None:
-        rows = summaries = _summaries(index)
-        drawn = _all(summaries, arguments.store)
+        summaries, unread = data_sets(store)
+        found, drawn = summaries, _all(summaries, arguments.store)
     else:
-        used = _used_by(index)
-        rows = versions = [_version(one, used) for one in list_versions(store, arguments.name)]
-        drawn = _versions(versions, arguments.store)
+        versions, unread = versions_of(store, arguments.name)
+        found, drawn = versions, _versions(versions, arguments.store)
     if arguments.json:
-        print("[" + ",\n".join(one.model_dump_json() for one in rows) + "]")
+        print("[" + ",\n".join(one.model_dump_json() for one in found) + "]")
     else:
         *head, last = drawn
-        screen.draw(*head, *screen.broken(index.unread), last)
+        screen.draw(*head, *screen.broken(unread), last)
     return 0
-
-
-def _used_by(index: Index) -> dict[tuple[str, str], list[str]]:
-    """The model versions that learned from each dataset version."""
-    found: dict[tuple[str, str], list[str]] = {}
-    for model in index.models:
-        for number, version in index.versions(model).numbered():
-            found.setdefault(version.dataset.pair, []).append(f"{model}:{number}")
-    return found
-
-
-def _summaries(index: Index) -> list[DatasetSummary]:
-    used = _used_by(index)
-    by_name: dict[str, list[str]] = {}
-    for (name, _), cited in used.items():
-        by_name.setdefault(name, []).extend(one.rpartition(":")[0] for one in cited)
-    found = []
-    for name in sorted({one.name for one in index.datasets.all}):
-        versions = [one for one in index.datasets.all if one.name == name]
-        newest = max(versions, key=lambda one: (one.created_at, one.id))
-        found.append(
-            DatasetSummary(
-                name=name,
-                versions=len(versions),
-                newest=newest.id,
-                taken=newest.created_at,
-                rows=newest.rows,
-                used_by=tuple(sorted(set(by_name.get(name, ())))),
-            )
-        )
-    return found
-
-
-def _version(version: DatasetVersion | Pin, used: Mapping[tuple[str, str], Sequence[str]]) -> VersionUse:
-    from airflow_mlops.core.data.version import DatasetVersion
-
-    users = tuple(used.get((version.name, version.id), ()))
-    if not isinstance(version, DatasetVersion):
-        return VersionUse(
-            name=version.name, id=version.id, taken=version.created_at, made_of=version.format, used_by=users
-        )
-    return VersionUse(
-        name=version.name,
-        id=version.id,
-        taken=version.created_at,
-        rows=version.rows,
-        files=len(version.files),
-        first_event=version.first_event,
-        last_event=version.last_event,
-        made_of=made_of(version),
-        used_by=users,
-    )
 
 
 def _all(found: Sequence[DatasetSummary], store: str) -> list[RenderableType]:

@@ -56,6 +56,19 @@ def find_version(store: Store, name: str, start: str) -> str:
     )
 
 
+def made_of(version: DatasetVersion | Pin) -> str:
+    """What a version was made of, in a few words."""
+    if not isinstance(version, DatasetVersion):
+        return version.format
+    if version.derivation:
+        return f"{version.derivation.kind} of {', '.join(one.id[:8] for one in version.derivation.parents)}"
+    if version.query:
+        return f"query on {version.query.connection}"
+    if version.table:
+        return f"delta {version.table.folder}, version {version.table.version}"
+    return version.format
+
+
 def _keys(store: Store, pattern: str) -> Iterator[str]:
     """The keys of all versions; ``pattern`` is the key of a version without an id."""
     return (item.key for item in store.list(pattern.removesuffix(".json")))
