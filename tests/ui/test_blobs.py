@@ -150,23 +150,25 @@ def test_the_report_of_a_refused_model(store: Forgetful, opened: Opened) -> None
 
 
 def test_a_picture_of_a_verdict(store: Forgetful, opened: Opened) -> None:
-    def kept(model: str, picture: bytes) -> str:
+    def kept(model: str, picture: bytes, place: str = "") -> str:
         digest = hashlib.sha256(picture).hexdigest()[:12]
-        key = f"models/{model}/pictures/v1-shadow-{digest}.svg"
+        key = f"models/{place or model}/pictures/v1-shadow-{digest}.svg"
         store.create(key, picture)
         verdict = Verdict(
             stage="shadow", decision="PROMOTE", reason="good", gates=(), counts={}, alpha=0.05, version=1, run="r",
-            deployment=1, picture=key,
+            deployment=2 if place else 1, picture=key,
         )  # fmt: skip
         keep_verdict(store, model, verdict, after(1))
         return digest
 
     digest, theirs = kept(MODEL, b"<svg/>"), kept("wages", b"<svg>2</svg>")
+    elsewhere = kept(MODEL, b"<svg>3</svg>", place="wages")
     client = opened(store)
     answer = client.get(url("picture", digest))
     assert (answer.content, answer.headers["Content-Type"]) == (b"<svg/>", "image/svg+xml")
     assert answer.headers["Content-Security-Policy"].startswith("sandbox;")
     assert client.get(url("picture", theirs)).status_code == 404
+    assert client.get(url("picture", elsewhere)).status_code == 404, "a picture lies beside its model's logs"
     store.spoil(f"models/{MODEL}/pictures/v1-shadow-{digest}.svg", b"<svg>forged</svg>")
     forged = client.get(url("picture", digest))
     assert forged.status_code == 503
