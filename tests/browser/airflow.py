@@ -22,7 +22,7 @@ from tests.browser.chromium import PATIENCE
 
 OURS = "/mlops/"
 Theme = Literal["light", "dark"]
-_SIZE = {"width": 1280, "height": 900}
+_SIZE = {"width": 1200, "height": 780}
 
 
 @dataclass

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import shutil
-import subprocess
 from pathlib import Path
 
 from playwright.sync_api import Page
 
 FOLDER = os.environ.get("SCREENSHOTS")
+#: Bytes of a picture that the repository takes.
+MOST = 200_000
 
 
 def take_picture(page: Page, name: str) -> None:
@@ -18,8 +18,5 @@ def take_picture(page: Page, name: str) -> None:
         return
     path = Path(FOLDER) / f"{name}.png"
     path.parent.mkdir(parents=True, exist_ok=True)
-    page.screenshot(path=path, animations="disabled")
-    # Few colours are enough for text and charts, and make a picture a third as large.
-    convert = shutil.which("convert")
-    if convert:
-        subprocess.run([convert, path, "-strip", "-colors", "128", f"png8:{path}"], check=True)
+    data = page.screenshot(path=path, animations="disabled")
+    assert len(data) < MOST, f"{path} has {len(data)} bytes"
