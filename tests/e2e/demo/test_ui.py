@@ -40,8 +40,9 @@ PAGES = {
 }
 #: Each kind of page is looked at in the dark too.
 THEMES = {"light": tuple(PAGES), "dark": ("list", "model", "compare", "version")}
-#: Pictures for the docs.
+#: Pictures for the docs, and of which parts of the page of a model.
 PICTURED = {"light": ("list", "model", "compare", "version"), "dark": ("list", "model")}
+PICTURED_PARTS = ("versions", "deployment-timeline", "performance", "drift")
 PATHS = [f"{OURS}{path}" for path in PAGES.values()]
 #: The label of the links to Airflow's forms.
 ACTIONS = "What you can do"
@@ -89,6 +90,10 @@ def test_every_page_opens_and_can_be_used_by_everybody(
                 faults[name] = grave_faults(frame)
                 if name in PICTURED[theme]:
                     take_picture(person.page, f"models-{name}-{theme}")
+                if (name, theme) == ("model", "light"):
+                    for part in PICTURED_PARTS:
+                        frame.locator(f"#{part}").evaluate("heading => heading.scrollIntoView()")
+                        take_picture(person.page, f"models-{part}-{theme}")
             assert frame.evaluate("() => document.documentElement.dataset.theme") == theme
             faults["troubles"] = person.troubles
             return faults
