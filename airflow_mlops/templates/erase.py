@@ -11,7 +11,7 @@ from airflow_mlops.core.registry.approval.markdown import code
 from airflow_mlops.operators.erasure import EraseOperator
 from airflow_mlops.spec import ModelSpec
 from airflow_mlops.templates.ownership import owned_settings
-from airflow_mlops.templates.params import add_params
+from airflow_mlops.templates.params import add_params, reason_param
 
 #: What a keyed hash looks like.
 _NOBODY = "5e" * 32
@@ -67,13 +67,7 @@ def _params() -> dict[str, Param]:
             title="Only look",
             description="Say what the store holds of the person, and change nothing. Example: true",
         ),
-        "reason": Param(
-            "",
-            type="string",
-            maxLength=500,
-            title="Reason",
-            description="Why, for the record; without names, at most 500 characters. Example: request 4711",
-        ),
+        "reason": reason_param("Why, for the record; without names", "request 4711"),
     }
 
 

@@ -47,14 +47,14 @@ def version_param(spec: ModelSpec, title: str, description: str) -> Param:
     )
 
 
-def reason_param(example: str) -> Param:
-    """Why somebody does it."""
+def reason_param(description: str, example: str) -> Param:
+    """Why somebody does it; null, because Airflow's form asks for every text that is empty and may not be null."""
     return Param(
-        "",
-        type="string",
+        None,
+        type=["null", "string"],
         maxLength=500,
         title="Reason",
-        description=f"Why, for the deployment log; at most 500 characters. Example: {example}",
+        description=f"{description}; at most 500 characters. Example: {example}",
     )
 
 

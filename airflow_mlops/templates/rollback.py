@@ -74,7 +74,7 @@ def _params(spec: ModelSpec) -> dict[str, Param]:
             title="Fallback rule",
             description="Let the spec's fallback rule answer instead of a model. Example: false",
         ),
-        "reason": reason_param("complaints about delays at EWR"),
+        "reason": reason_param("Why, for the deployment log", "complaints about delays at EWR"),
     }
 
 

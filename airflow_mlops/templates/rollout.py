@@ -48,7 +48,7 @@ def _params() -> dict[str, Param]:
             title="Action",
             description="hold: stay where it is; resume: go on; abort: the champion alone. Example: hold",
         ),
-        "reason": reason_param("a sale starts today"),
+        "reason": reason_param("Why, for the deployment log", "a sale starts today"),
     }
 
 
