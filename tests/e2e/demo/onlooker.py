@@ -103,19 +103,15 @@ class Onlooker:
                 glance = Glance(*part.evaluate(_READ))
                 if seen[-1] != glance:
                     seen.append(glance)
-                    self._keep(person, glance)
+                    if "canary" in glance.stage and "The judge:" in glance.said:
+                        part.evaluate("part => part.scrollIntoView()")
+                        take_picture(person.page, "models-rollout-light")
                 if any(one.stage for one in seen):
                     person.page.wait_for_timeout(_GLANCE)
                 else:
                     person.page.wait_for_timeout(_ANEW)
                     frame.goto(frame.url)
             return Watched(seen, person.troubles)
-
-    @staticmethod
-    def _keep(person: Person, glance: Glance) -> None:
-        """A picture of a canary that is judged, the newest one, where pictures are asked for."""
-        if "canary" in glance.stage and "The judge:" in glance.said:
-            take_picture(person.page, "models-rollout-light")
 
 
 def open_model(frame: Frame) -> Frame:

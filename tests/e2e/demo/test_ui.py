@@ -41,8 +41,8 @@ PAGES = {
 #: Each kind of page is looked at in the dark too.
 THEMES = {"light": tuple(PAGES), "dark": ("list", "model", "compare", "version")}
 #: Pictures for the docs, and of which parts of the page of a model.
-PICTURED = {"light": ("list", "model", "compare", "version"), "dark": ("list", "model")}
-PICTURED_PARTS = ("versions", "deployment-timeline", "performance", "drift")
+PICTURED = {"light": ("list", "version"), "dark": ("list",)}
+PICTURED_PARTS = ("versions", "deployment-timeline", "drift")
 PATHS = [f"{OURS}{path}" for path in PAGES.values()]
 #: The label of the links to Airflow's forms.
 ACTIONS = "What you can do"
