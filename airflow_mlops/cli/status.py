@@ -83,7 +83,12 @@ def _all(seen: Sequence[ModelOverview], now: datetime, store: str) -> Sequence[R
     lost = [line for one in seen for line in screen.broken([f"{one.model}: {text}" for text in one.broken])]
     bad = sum(one.mood == "bad" for one in seen)
     more = f"more of one: airflow-mlops status {seen[0].model} --store {store}"
-    return [found, *waiting, *lost, screen.words(f"{screen.many(len(seen), 'model')}, {bad:,} bad; {more}", "dim", 300)]
+    return [
+        found,
+        *waiting,
+        *lost,
+        screen.words(f"{screen.many(len(seen), 'model')}, {bad:,} bad; {more}", "dim", 300),
+    ]
 
 
 def _one(seen: ModelOverview, now: datetime, store: str) -> Sequence[RenderableType]:
