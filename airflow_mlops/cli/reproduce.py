@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import getpass
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -61,13 +60,14 @@ def run(arguments: argparse.Namespace) -> int:
     from airflow_mlops.core.record import utc_now
     from airflow_mlops.core.reproduction.run import TOLERANCE, reproduce
     from airflow_mlops.core.store import open_store
+    from airflow_mlops.core.store.actor import actor
 
     model, number = parse_cited(arguments.version)
     record = reproduce(
         open_store(arguments.store),
         model,
         number,
-        by=_who(),
+        by=actor().who,
         at=utc_now(),
         root=open_data_root(arguments.data) if arguments.data else None,
         place=arguments.place,
@@ -105,10 +105,3 @@ def _write(record: Reproduction, out: Path) -> None:
         out.write_text(f"{record.model_dump_json(indent=2)}\n")
     except OSError as error:
         raise PlatformError("record can't be written", given=f"{out}: {error.strerror}") from None
-
-
-def _who() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a container's user may have no name
-        return "unknown"

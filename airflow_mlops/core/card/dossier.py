@@ -11,7 +11,7 @@ from airflow_mlops.core.card.data_trail import Trail, trail_of
 from airflow_mlops.core.card.history import History
 from airflow_mlops.core.card.places import Left, Place, left, places, proved
 from airflow_mlops.core.card.reading import Gap, when
-from airflow_mlops.core.erasure.record import Erasure
+from airflow_mlops.core.data.erasures import Erasure
 from airflow_mlops.core.labels.record import LabelAudit
 from airflow_mlops.core.monitoring.alerts.log import AlertEntry
 from airflow_mlops.core.monitoring.look import Look

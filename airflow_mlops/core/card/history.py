@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import TypeVar
 
 from airflow_mlops.core.card.reading import Reader, when
-from airflow_mlops.core.erasure.record import Erasure, erasure_log
+from airflow_mlops.core.data.erasures import Erasure, erasure_log
 from airflow_mlops.core.errors import RegistryError
 from airflow_mlops.core.monitoring.alerts.log import AlertEntry, alert_log
 from airflow_mlops.core.monitoring.look import Look, monitoring_log

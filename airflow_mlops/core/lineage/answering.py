@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from airflow_mlops.core.data.erasures import Erasure, Tombstone
 from airflow_mlops.core.data.version import DatasetRef
-from airflow_mlops.core.erasure.record import Erasure, Tombstone
 from airflow_mlops.core.lineage.naming import dataset_name
 from airflow_mlops.core.lineage.stages import placed, registered
 from airflow_mlops.core.registry.approvals import ApprovalRecord

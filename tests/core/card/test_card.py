@@ -96,7 +96,7 @@ def test_markdown_says_the_same(lived: Store) -> None:
 
 
 def test_data_that_were_erased_since_say_so(lived: Store) -> None:
-    from airflow_mlops.core.erasure.record import Erasure, Tombstone, erasure_log
+    from airflow_mlops.core.data.erasures import Erasure, Tombstone, erasure_log
 
     assert "erased since" not in as_markdown(card(lived)), "rows of the snapshot before it were erased"
     stone = Tombstone(dataset=DATASET, rows=2)

@@ -8,6 +8,7 @@ from typing import Any
 from airflow_mlops.core.card.blocks import Document
 from airflow_mlops.core.card.card import card_of
 from airflow_mlops.core.card.dossier import gather
+from airflow_mlops.core.data.erasures import Erasure, Tombstone, erasure_log
 from airflow_mlops.core.data.version import (
     Column,
     DataFile,
@@ -16,7 +17,6 @@ from airflow_mlops.core.data.version import (
     Derivation,
     dataset_key,
 )
-from airflow_mlops.core.erasure.record import Erasure, Tombstone, erasure_log
 from airflow_mlops.core.evaluation.report import Evaluation
 from airflow_mlops.core.gates import Gate, GateResult
 from airflow_mlops.core.monitoring.alerts.alert import Alert

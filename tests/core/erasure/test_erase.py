@@ -11,11 +11,10 @@ import pandas as pd
 import pytest
 
 from airflow_mlops.core.data.catalog import list_versions
-from airflow_mlops.core.data.erasures import erasure_log
+from airflow_mlops.core.data.erasures import Erasure, erasure_log
 from airflow_mlops.core.data.reading import load_version, read_frame
 from airflow_mlops.core.data.snapshot import snapshot
 from airflow_mlops.core.erasure.finding import columns_of, find
-from airflow_mlops.core.erasure.record import Erasure
 from airflow_mlops.core.erasure.run import erase
 from airflow_mlops.core.errors import DataErased, DataError, PlatformError
 from airflow_mlops.core.record import utc_now

@@ -10,13 +10,12 @@ import pyarrow as pa
 import pytest
 
 from airflow_mlops.core.data.delta import snapshot_table
-from airflow_mlops.core.data.erasures import erasure_log
+from airflow_mlops.core.data.erasures import Erasure, erasure_log
 from airflow_mlops.core.data.event_time import Window
 from airflow_mlops.core.data.reading import load_version, read_frame
 from airflow_mlops.core.data.snapshot import snapshot
 from airflow_mlops.core.data.version import DatasetVersion
 from airflow_mlops.core.erasure.finding import find
-from airflow_mlops.core.erasure.record import Erasure
 from airflow_mlops.core.erasure.run import erase
 from airflow_mlops.core.erasure.subject import Subject
 from airflow_mlops.core.errors import DataErased

@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
+from airflow_mlops.core.data.erasures import Erasure, Tombstone
 from airflow_mlops.core.data.pin import Pin
 from airflow_mlops.core.data.version import Column, DataFile, DatasetRef, DatasetVersion, Derivation
-from airflow_mlops.core.erasure.record import Erasure, Tombstone
 from airflow_mlops.core.evaluation.report import Evaluation, SliceMetrics
 from airflow_mlops.core.gates import Gate, GateResult
 from airflow_mlops.core.monitoring.answers.records import TakenIn

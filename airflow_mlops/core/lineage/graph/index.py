@@ -90,7 +90,7 @@ class LookEntry(msgspec.Struct, omit_defaults=True):
 
 
 class TombstoneEntry(msgspec.Struct, omit_defaults=True):
-    """What is needed of a :class:`~airflow_mlops.core.erasure.record.Tombstone`."""
+    """What is needed of a :class:`~airflow_mlops.core.data.erasures.Tombstone`."""
 
     dataset: RefEntry
     rows: int
@@ -99,7 +99,7 @@ class TombstoneEntry(msgspec.Struct, omit_defaults=True):
 
 
 class ErasureEntry(msgspec.Struct, omit_defaults=True):
-    """What is needed of a :class:`~airflow_mlops.core.erasure.record.Erasure`."""
+    """What is needed of a :class:`~airflow_mlops.core.data.erasures.Erasure`."""
 
     state: str
     tombstones: list[TombstoneEntry]

@@ -6,9 +6,9 @@ import hashlib
 from datetime import date, datetime, timedelta, timezone
 from typing import Any
 
+from airflow_mlops.core.data.erasures import Erasure, Tombstone, erasure_log
 from airflow_mlops.core.data.pin import Pin, pin_key
 from airflow_mlops.core.data.version import DataFile, DatasetRef, Derivation, dataset_key
-from airflow_mlops.core.erasure.record import Erasure, Tombstone, erasure_log
 from airflow_mlops.core.monitoring.look import Look, RetrainDecision, monitoring_log
 from airflow_mlops.core.record import Record
 from airflow_mlops.core.registry.approvals import Answer, ApprovalRecord, approval_log
