@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from datetime import datetime, timezone
 from typing import TypeVar
 
@@ -15,6 +17,8 @@ from airflow_mlops.core.store.results import parse, recall
 R = TypeVar("R", bound=Record)
 T = TypeVar("T")
 _MOST_GAPS = 5
+#: Entries that are read at once, which hides the way to S3; so few are read one by one.
+_READERS, _FEW = 8, 4
 _MOST_TEXT = 1 << 20
 
 
@@ -47,11 +51,14 @@ class Reader:
 
     def log(self, log: Log[R], what: str, at: Callable[[R], datetime]) -> tuple[tuple[int, R], ...]:
         """The entries of a log with their numbers, those that can be read."""
-        try:
-            found = list(log.entries())
-        except StoreError:
-            found = list(self._one_by_one(log, what))
-        return tuple((number, entry) for number, entry in found if self.known(at(entry)))
+        return tuple((number, entry) for number, entry in self.entries(log, what) if self.known(at(entry)))
+
+    def entries(self, log: Log[R], what: str) -> tuple[tuple[int, R], ...]:
+        """All entries of a log with their numbers, those that can be read, whatever their time."""
+        numbers = sorted(sizes(self.store, log))
+        found, broken = read_each(log, numbers)
+        self.miss_entries(what, numbers, broken)
+        return tuple(found.items())
 
     def known(self, at: datetime) -> bool:
         """Whether something of this time was known at the moment that is asked about."""
@@ -90,24 +97,45 @@ class Reader:
             self.miss(what, str(error))
         return None
 
-    def _one_by_one(self, log: Log[R], what: str) -> Iterator[tuple[int, R]]:
-        """The entries of a log of which some are missing or broken."""
-        numbers = _numbers(item.key for item in self.store.list(log.key(1).rpartition("/")[0] + "/"))
-        broken: list[str] = []
-        for number in numbers:
-            try:
-                yield number, log.read(number)
-            except StoreError as error:
-                broken.append(str(error))
+    def miss_entries(self, what: str, numbers: Sequence[int], broken: Sequence[str]) -> None:
+        """Note what a log lacks.
+
+        :param numbers: of the entries that are there, in their order.
+        :param broken: a line for each of them that can't be read.
+        """
         lost = (numbers[-1] if numbers else 0) - len(numbers)
-        if lost:
-            broken.append(f"{lost:,} entries before the newest one are missing")
-        for why in broken[:_MOST_GAPS]:
+        lines = [*broken, *([f"{lost:,} entries before the newest one are missing"] if lost else [])]
+        for why in lines[:_MOST_GAPS]:
             self.miss(what, why)
-        if len(broken) > _MOST_GAPS:
-            self.miss(what, f"{len(broken) - _MOST_GAPS:,} more entries can't be read")
+        if len(lines) > _MOST_GAPS:
+            self.miss(what, f"{len(lines) - _MOST_GAPS:,} more entries can't be read")
 
 
-def _numbers(keys: Iterable[str]) -> list[int]:
-    names = (key.rpartition("/")[2].removesuffix(".json") for key in keys)
-    return sorted(int(name) for name in names if len(name) == 10 and name.isdecimal() and name.isascii())
+def sizes(store: Store, log: Log[R], after: int = 0) -> dict[int, int]:
+    """Sizes in bytes of the entries with a number above ``after``, by number: a listing, nothing is read."""
+    folder = log.key(0).rpartition("/")[0]
+    listed = store.list(f"{folder}/", start_after=log.key(after) if after else "")
+    named = ((item.key[len(folder) + 1 :].removesuffix(".json"), item.size) for item in listed)
+    return {
+        int(name): size for name, size in named if len(name) == 10 and name.isdecimal() and name.isascii()
+    }
+
+
+def read_each(log: Log[R], numbers: Sequence[int]) -> tuple[dict[int, R], list[str]]:
+    """Some entries by number, in the order of ``numbers``, and a line for each that can't be read."""
+
+    def one(number: int) -> R | StoreError:
+        try:
+            return log.read(number)
+        except StoreError as error:
+            return error
+
+    found: dict[int, R] = {}
+    broken: list[str] = []
+    with ThreadPoolExecutor(_READERS) if len(numbers) > _FEW else nullcontext() as pool:
+        for number, read in zip(numbers, pool.map(one, numbers) if pool else map(one, numbers), strict=True):
+            if isinstance(read, StoreError):
+                broken.append(str(read))
+            else:
+                found[number] = read
+    return found, broken
