@@ -360,7 +360,10 @@ class DeploymentLog:
             number, current = newest if newest else (0, None)
             entry = decide(current)
             if entry is None:
-                return number, False
+                # What it found may be newer than the entry that it was asked about.
+                if self.log.last_number(number) == number:
+                    return number, False
+                continue
             try:
                 return self.log.append(entry, after=number), True
             except LogConflict:

@@ -374,6 +374,20 @@ def test_sixteen_retries_of_one_rollback_go_back_once(store: Store) -> None:
     assert log.champion() == 2
 
 
+def test_a_retry_names_the_entry_of_another_try_that_came_while_it_looked(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    register_many(store, 2)
+    log = DeploymentLog(store, MODEL)
+    for version in (1, 2):
+        promote(log, version)
+    newest = log.log.newest
+    seen = [newest()]
+    number = DeploymentLog(store, MODEL).rollback(to=None, run="b", **WHY)
+    monkeypatch.setattr(log.log, "newest", lambda: seen.pop() if seen else newest())
+    assert log.rollback(to=None, run="b", **WHY) == number
+
+
 def test_sixteen_rollbacks_and_promotions_keep_one_line_of_history(store: Store) -> None:
     register_many(store, 2)
     log = DeploymentLog(store, MODEL)

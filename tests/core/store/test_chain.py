@@ -300,7 +300,9 @@ def test_where_a_record_stands(key: str, chain: str | None, kind: str | None) ->
 def test_every_log_of_a_model_is_decided_about() -> None:
     """A new log is audited, or somebody has said that it is not."""
     root = Path(airflow_mlops.__file__).parent
-    code = "".join(path.read_text() for path in root.rglob("*.py"))
+    # Addresses of pages look like keys.
+    makers = [path for path in root.rglob("*.py") if path.relative_to(root).parts[0] not in ("ui", "links")]
+    code = "".join(path.read_text() for path in makers)
     of_model = set(re.findall(r'[f"]"models/\{[^}]+\}/([a-z_]+)', code))
     of_endpoint = set(re.findall(r'f"endpoints/\{[^}]+\}/([a-z_]+)', code))
     assert {"versions", "deployments"} <= of_model
