@@ -75,7 +75,7 @@ def stands(dossier: Dossier) -> tuple[tuple[str, str], Look]:
     if place is not None and place.role == "champion":
         return ("Champion", f"since {moment(place.since)}, by {line(place.who, 100)}."), "pass"
     if place is not None:
-        share = f"with {place.share:.0%} of the requests " if place.role == "canary" else ""
+        share = f"with {place.weight:.0%} of the requests " if place.role == "canary" else ""
         return (f"In {place.role}", f"{share}since {moment(place.since)}."), "inconclusive"
     return _stood(dossier) if any(one.role == "champion" for one in dossier.places) else _waits(dossier)
 

@@ -9,7 +9,7 @@ from datetime import datetime
 
 from airflow_mlops.core.card.data_trail import Trail, trail_of
 from airflow_mlops.core.card.history import History
-from airflow_mlops.core.card.places import Left, Place, left, places, proved
+from airflow_mlops.core.card.places import Left, Place, left, places
 from airflow_mlops.core.card.reading import Gap, when
 from airflow_mlops.core.data.erasures import Erasure
 from airflow_mlops.core.labels.record import LabelAudit
@@ -114,7 +114,7 @@ def gather(
     run = record.run.key if record.run else None
     approvals = tuple(one for one in known.approvals if one.version == version)
     moment = reader.as_of or max(when(record.created_at), known.newest)
-    placed = proved(places(known.deployments, version, moment), version, known.proofs)
+    placed = places(known.numbered_deployments, version, moment, known.proofs)
     found = Dossier(
         model=model,
         version=version,

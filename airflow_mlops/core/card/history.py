@@ -84,9 +84,15 @@ class History:
         return max(times, default=datetime.min.replace(tzinfo=timezone.utc))
 
     @cached_property
+    def numbered_deployments(self) -> tuple[tuple[int, Deployment], ...]:
+        """The decisions about the traffic, with their numbers."""
+        log = DeploymentLog(self.store, self.model).log
+        return self.reader.log(log, "deployment log", lambda entry: entry.at)
+
+    @cached_property
     def deployments(self) -> tuple[Deployment, ...]:
         """The decisions about the traffic."""
-        return self._read(DeploymentLog(self.store, self.model).log, "deployment log")
+        return tuple(entry for _, entry in self.numbered_deployments)
 
     @cached_property
     def releases(self) -> tuple[ReleaseEvent, ...]:

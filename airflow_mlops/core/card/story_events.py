@@ -63,15 +63,14 @@ def of_traffic(dossier: Dossier) -> list[Event]:
     number_ = dossier.version
     events = [_approval(dossier, one) for one in dossier.approvals]
     for one in dossier.places:
-        share = f" with {one.share:.3g} of the requests" if one.role == "canary" else ""
+        share = f" with {one.weight:.3g} of the requests" if one.role == "canary" else ""
         word = "is champion" if one.role == "champion" else f"is in {one.role}{share}"
         details = [f"why: {line(one.why, 600)}"]
         if one.proved:  # only an endpoint on SageMaker keeps its proofs
             details.append(f"proved by the endpoint at {moment(one.proved)}")
         if one.until:
-            details.append(
-                f"until {moment(one.until)}, after {span(one.until - one.since)}: {line(one.ended, 400)}"
-            )
+            length = span(one.until - one.since)
+            details.append(f"until {moment(one.until)}, after {length}: {line(one.ended or '', 400)}")
         said = f"version {number_} {word}, by {line(one.who, 100)}"
         events.append(Event(at=one.since, kind="traffic", said=said, details=tuple(details), order=60))
     for judged in dossier.verdicts:

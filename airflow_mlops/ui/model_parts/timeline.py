@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final, Literal
 
 from airflow_mlops.core.card.pictures import dates
-from airflow_mlops.core.card.reading import when
 from airflow_mlops.core.card.wording import line, moment
 from airflow_mlops.core.drawing import svg
 from airflow_mlops.core.drawing.chart import Legend, Plot, dot
+from airflow_mlops.core.record import in_utc
 from airflow_mlops.core.registry.deployment import Deployment
+from airflow_mlops.core.registry.places import Place, places, ruled
 from airflow_mlops.ui.model_parts.drawn import Drawing, drawn
 
 #: The newest decisions that are drawn and listed: one rollout makes about four.
@@ -64,43 +65,24 @@ class Timeline:
 def timeline(entries: Sequence[tuple[int, Deployment]], now: datetime) -> Timeline:
     """The timeline until now. :param entries: of the deployment log with their numbers, oldest first."""
     shown = entries[-_MOST:]
-    found = _merged(_stretches([entry for _, entry in shown], now))
+    found = _stretches(shown, now)
     decisions = tuple(_decision(*one) for one in reversed(shown))
-    backs = [when(entry.at) for _, entry in shown if entry.action in ("rollback", "fallback")]
+    backs = [in_utc(entry.at) for _, entry in shown if entry.action in ("rollback", "fallback")]
     drawing = drawn(lambda: _draw(found, backs, now), "Deployment timeline") if found else None
     return Timeline(decisions, tuple(found), drawing, len(entries) - len(shown))
 
 
-def _stretches(entries: Sequence[Deployment], now: datetime) -> list[Stretch]:
-    found: list[Stretch] = []
-    for place, entry in enumerate(entries):
-        since = when(entry.at)
-        until = when(entries[place + 1].at) if place + 1 < len(entries) else max(now, since)
-        if entry.action == "fallback" or entry.champion is None:
-            found.append(Stretch("fallback", "rule", since, until))
-        else:
-            found.append(Stretch("champion", f"v{entry.champion}", since, until))
-        if entry.challenger is not None and entry.action in ("shadow", "canary"):
-            end = min(until, when(entry.lease_until)) if entry.lease_until else until
-            share = f" {entry.weight * 100:.3g} %" if entry.weight else ""
-            row: Row = "canary" if entry.action == "canary" else "shadow"
-            found.append(Stretch(row, f"v{entry.challenger}{share}", since, end))
-    return found
+def _stretches(entries: Sequence[tuple[int, Deployment]], now: datetime) -> list[Stretch]:
+    """What served until now, in the order in which it began."""
+    found = [Stretch(one.role, _name(one), one.since, one.until or now) for one in places(entries, now)]
+    found += [Stretch("fallback", "rule", one.since, one.until or now) for one in ruled(entries)]
+    # The clock of who wrote the newest entry may be ahead of ours.
+    ended = [replace(one, until=max(one.since, one.until)) for one in found]
+    return sorted(ended, key=lambda one: one.since)
 
 
-def _merged(stretches: Sequence[Stretch]) -> list[Stretch]:
-    """Neighbours of the same name as one."""
-    merged: list[Stretch] = []
-    last: dict[Row, int] = {}
-    for one in stretches:
-        place = last.get(one.row)
-        before = merged[place] if place is not None else None
-        if place is not None and before and (before.name, before.until) == (one.name, one.since):
-            merged[place] = Stretch(one.row, one.name, before.since, one.until)
-            continue
-        last[one.row] = len(merged)
-        merged.append(one)
-    return merged
+def _name(place: Place) -> str:
+    return f"v{place.version}" + (f" {place.weight * 100:.3g} %" if place.weight else "")
 
 
 def _decision(number: int, entry: Deployment) -> Decision:

@@ -94,10 +94,10 @@ def test_a_challenger_whose_lease_is_over_is_in_no_place(lived: Store) -> None:
     from airflow_mlops.core.card.places import places
     from airflow_mlops.core.registry.deployments import DeploymentLog
 
-    entries = [one for _, one in DeploymentLog(lived, MODEL).log.entries()][:2]
+    entries = list(DeploymentLog(lived, MODEL).log.entries())[:2]
     (place,) = places(entries, 2, after(31))
     assert place.until == after(30)
-    assert place.ended == "its time in the traffic was over"
+    assert place.ended == "its lease was over"
 
 
 def test_before_its_registration_there_is_no_dossier(lived: Store) -> None:

@@ -198,7 +198,7 @@ def _approval(dossier: Dossier, one: ApprovalRecord) -> list[Block]:
 def _places(dossier: Dossier) -> Table:
     rows: list[tuple[Cell, ...]] = []
     for one in dossier.places:
-        role = f"{one.role} at {one.share:.3g}" if one.role == "canary" else one.role
+        role = f"{one.role} at {one.weight:.3g}" if one.role == "canary" else one.role
         end = moment(one.until) if one.until else "lasts"
         length = span((one.until or dossier.as_of) - one.since)
         proof = moment(one.proved) if one.proved else "not recorded"

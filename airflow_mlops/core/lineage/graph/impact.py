@@ -12,8 +12,8 @@ from airflow_mlops.core.data.version import DatasetRef
 from airflow_mlops.core.lineage.graph.finding import How, Matched, find_dataset, find_file
 from airflow_mlops.core.lineage.graph.index import Index, ScoredEntry
 from airflow_mlops.core.lineage.graph.manifests import Dataset, Datasets, Ref
-from airflow_mlops.core.lineage.graph.traffic import Span, spans
 from airflow_mlops.core.record import Record
+from airflow_mlops.core.registry.places import Place, places
 
 Standing = Literal["champion", "challenger", "was champion", "was challenger", "never served"]
 #: Files that an answer names; it counts all of them.
@@ -63,7 +63,7 @@ class TouchedVersion(Record):
     dataset: DatasetRef
     created_at: datetime
     standing: Standing
-    spans: tuple[Span, ...] = ()
+    spans: tuple[Place, ...] = ()
 
 
 class TouchedEndpoint(Record):
@@ -245,8 +245,8 @@ def _versions(
     }
     if not learned:
         return []
-    served: dict[int, list[Span]] = {}
-    for span in spans(index.deployments(model).numbered(), now):
+    served: dict[int, list[Place]] = {}
+    for span in places(index.deployments(model).numbered(), now):
         served.setdefault(span.version, []).append(span)
     return [
         TouchedVersion(
@@ -261,7 +261,7 @@ def _versions(
     ]
 
 
-def standing_of(served: Iterable[Span]) -> Standing:
+def standing_of(served: Iterable[Place]) -> Standing:
     """How a version with these spans stands."""
     roles = {(span.role == "champion", span.until is None) for span in served}
     if (True, True) in roles:
@@ -273,7 +273,7 @@ def standing_of(served: Iterable[Span]) -> Standing:
     return "was challenger" if roles else "never served"
 
 
-def _endpoint(model: str, span: Span) -> TouchedEndpoint:
+def _endpoint(model: str, span: Place) -> TouchedEndpoint:
     return TouchedEndpoint(
         model=model, version=span.version, role=span.role, weight=span.weight, since=span.since
     )

@@ -8,8 +8,8 @@ from typing import Any
 
 from airflow_mlops.core.lineage.graph.growing import Growing, counted, minute, newest
 from airflow_mlops.core.lineage.graph.index import Index, LookEntry
-from airflow_mlops.core.lineage.graph.traffic import Span, spans
 from airflow_mlops.core.registry.approvals import approval_log
+from airflow_mlops.core.registry.places import Place, places
 from airflow_mlops.core.reproduction.record import reproduction_log
 
 #: Looks, scorings and reproductions that are named; the others are counted.
@@ -61,7 +61,7 @@ class Life:
 
     def _deployments(self, version: str, approved: list[tuple[datetime, str]]) -> str | None:
         """The version's places in the traffic; return the endpoint's node if it ever had one."""
-        everything = spans(self._index.deployments(self._model).numbered(), self._now)
+        everything = places(self._index.deployments(self._model).numbered(), self._now)
         own = [span for span in everything if span.version == self._version]
         if not own:
             return None
@@ -75,7 +75,7 @@ class Life:
             self._growing.link(node, endpoint, "serves" if span.until is None else "served")
         return endpoint
 
-    def _deployment(self, span: Span) -> str:
+    def _deployment(self, span: Place) -> str:
         said = f"{minute(span.since)} to {minute(span.until) if span.until else 'now'}, by {span.who}: {span.why}"
         if span.ended:
             said += f"; ended: {span.ended}"
@@ -84,7 +84,7 @@ class Life:
             "deployment", key, role_of(span), said, span.model_dump(mode="json"), at=span.since
         )
 
-    def _endpoint(self, present: list[Span]) -> str:
+    def _endpoint(self, present: list[Place]) -> str:
         serving = ", ".join(f"version {span.version} ({role_of(span)})" for span in present)
         said = f"serves {serving}" if serving else "serves the fallback rule"
         facts = {
@@ -176,6 +176,6 @@ class Life:
             self._growing.link(version, node, "rebuilt")
 
 
-def role_of(span: Span) -> str:
+def role_of(span: Place) -> str:
     """``champion``, ``shadow``, ``canary at 10 %``."""
     return f"canary at {span.weight:.0%}" if span.role == "canary" else span.role
