@@ -8,6 +8,7 @@ from fastapi import APIRouter, HTTPException, Query, Request
 from fastapi.responses import HTMLResponse
 
 from airflow_mlops.core.overview import overview_of
+from airflow_mlops.core.overview.model_records import ModelRecords, is_recorded
 from airflow_mlops.core.record import utc_now
 from airflow_mlops.core.store import Store
 from airflow_mlops.ui.access import Model, User
@@ -15,7 +16,6 @@ from airflow_mlops.ui.actions import permitted
 from airflow_mlops.ui.links import Links
 from airflow_mlops.ui.model_parts.comparison import compare_versions
 from airflow_mlops.ui.model_parts.live import last_challenger, live_rollout
-from airflow_mlops.ui.model_parts.memory import ModelRecords
 from airflow_mlops.ui.model_parts.page import gaps_of, model_view, wanted_actions
 from airflow_mlops.ui.model_parts.versions import version_page
 from airflow_mlops.ui.rendering import page
@@ -67,7 +67,7 @@ def versions_part(
 def compare_page(request: Request, model: Model, store: ReadStore, a: Number, b: Number) -> HTMLResponse:
     """Two versions side by side."""
     records = ModelRecords(store, model)
-    one, other = records.version(a), records.version(b)
+    one, other = records.record(a), records.record(b)
     if one is None or other is None:
         lost = a if one is None else b
         raise HTTPException(404, detail=f"version {lost} of {model} does not exist or can't be read")
@@ -77,5 +77,5 @@ def compare_page(request: Request, model: Model, store: ReadStore, a: Number, b:
 
 def _require_known(store: Store, model: str) -> None:
     """A model without any record is as unknown as one that nobody may see."""
-    if not any(True for _ in store.list(f"models/{model}/")):
+    if not is_recorded(store, model):
         raise HTTPException(404, detail="no such model")

@@ -12,7 +12,9 @@ from airflow_mlops.core.card.dossier import Dossier, gather
 from airflow_mlops.core.card.fields import said
 from airflow_mlops.core.card.story import of_dossier
 from airflow_mlops.core.errors import RegistryError
+from airflow_mlops.core.overview.model_records import ModelRecords
 from airflow_mlops.core.registry.versions import Registry
+from airflow_mlops.core.store import Store
 from airflow_mlops.core.store.base import is_key
 from airflow_mlops.ui.access import Model, User, visible
 from airflow_mlops.ui.actions import Wanted, permitted
@@ -48,7 +50,7 @@ Version = Annotated[int, Depends(require_version)]
 @router.get("/models/{model}/versions/{number}")
 def version_page(request: Request, model: Model, number: Version, store: ReadStore, user: User) -> Response:
     """One version: how it stands, in short, what happened, and each section."""
-    dossier = gather(store, model, number)
+    dossier = _dossier(store, model, number)
     before = data_before(store, model, number)
     (word, told), look = stands(dossier)
     around = neighbours(store, model, number)
@@ -94,7 +96,7 @@ def card_as_html(model: Model, number: Version, store: ReadStore, keep: bool = F
     """The model card, in a sandbox as every page that holds what others wrote."""
     from airflow_mlops.core.card.as_html import as_html
 
-    text = as_html(card_of(gather(store, model, number)))
+    text = as_html(card_of(_dossier(store, model, number)))
     data = text.encode("utf-8", "replace")
     return sandboxed(Stored(data, "text/html; charset=utf-8", f"{model}-{number}-card.html"), keep=keep)
 
@@ -104,8 +106,15 @@ def card_as_markdown(model: Model, number: Version, store: ReadStore) -> Respons
     """The model card as Markdown, as a file."""
     from airflow_mlops.core.card.as_markdown import as_markdown
 
-    data = as_markdown(card_of(gather(store, model, number))).encode("utf-8", "replace")
+    data = as_markdown(card_of(_dossier(store, model, number))).encode("utf-8", "replace")
     return sandboxed(Stored(data, "text/markdown; charset=utf-8", f"{model}-{number}-card.md"), keep=True)
+
+
+def _dossier(store: Store, model: str, number: int) -> Dossier:
+    """What is known of the version, through what this process has read of its model before."""
+    records = ModelRecords(store, model)
+    records.prepare()
+    return gather(store, model, number, history=records)
 
 
 def _wanted(dossier: Dossier) -> list[Wanted]:

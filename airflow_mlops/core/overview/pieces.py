@@ -11,8 +11,8 @@ from airflow_mlops.core.errors import StoreError
 from airflow_mlops.core.monitoring.alerts.log import AlertEntry
 from airflow_mlops.core.monitoring.look import Look
 from airflow_mlops.core.monitoring.performance.report import InputFreshness
+from airflow_mlops.core.overview.known_log import KnownLog
 from airflow_mlops.core.overview.records import LastRelease
-from airflow_mlops.core.overview.tail import Tail
 from airflow_mlops.core.record import Record
 from airflow_mlops.core.registry.approval.steps import ApprovalStep
 from airflow_mlops.core.registry.approvals import ApprovalRecord
@@ -77,38 +77,38 @@ class Looks:
     inputs: tuple[InputFreshness, ...] | None = None
 
 
-def versions(store: Store, tail: Tail[VersionSummary], broken: list[str]) -> Versions:
+def versions(store: Store, log: KnownLog[VersionSummary], broken: list[str]) -> Versions:
     """What the log of versions says."""
-    _, newest = next(tail.backwards(store, broken), (0, None))
-    return Versions(tail.number, newest)
+    _, newest = next(log.backwards(store, broken), (0, None))
+    return Versions(log.number, newest)
 
 
-def traffic(store: Store, tail: Tail[Deployment], broken: list[str]) -> Traffic:
+def traffic(store: Store, log: KnownLog[Deployment], broken: list[str]) -> Traffic:
     """What the deployment log says."""
-    number, entry = next(tail.backwards(store, broken), (0, None))
+    number, entry = next(log.backwards(store, broken), (0, None))
     if entry is None:
         return Traffic()
-    place = placement(tail.backwards(store, []), entry.at) if entry.challenger is not None else None
-    return Traffic(number, entry, place, _champion_since(store, tail, entry, broken))
+    place = placement(log.backwards(store, []), entry.at) if entry.challenger is not None else None
+    return Traffic(number, entry, place, _champion_since(store, log, entry, broken))
 
 
 def _champion_since(
-    store: Store, tail: Tail[Deployment], newest: Deployment, broken: list[str]
+    store: Store, log: KnownLog[Deployment], newest: Deployment, broken: list[str]
 ) -> datetime | None:
     """When the first of the newest entries with this champion was made."""
     if newest.champion is None or newest.action == "fallback":
         return None
     since = newest.at
-    for _, entry in tail.backwards(store, broken):
+    for _, entry in log.backwards(store, broken):
         if entry.champion != newest.champion or entry.action == "fallback":
             break
         since = entry.at
     return since
 
 
-def last_release(store: Store, tail: Tail[ReleaseEvent], broken: list[str]) -> LastRelease | None:
+def last_release(store: Store, log: KnownLog[ReleaseEvent], broken: list[str]) -> LastRelease | None:
     """The release that began or ended last."""
-    entries = tail.backwards(store, broken)
+    entries = log.backwards(store, broken)
     _, newest = next(entries, (0, None))
     if newest is None:
         return None
@@ -131,9 +131,9 @@ def last_release(store: Store, tail: Tail[ReleaseEvent], broken: list[str]) -> L
     )
 
 
-def looks(store: Store, tail: Tail[Look], broken: list[str]) -> Looks:
+def looks(store: Store, log: KnownLog[Look], broken: list[str]) -> Looks:
     """What the monitor found last."""
-    found = [look for (_, look), _ in zip(tail.backwards(store, broken), range(2), strict=False)]
+    found = [look for (_, look), _ in zip(log.backwards(store, broken), range(2), strict=False)]
     if not found:
         return Looks()
     newest = found[0]
@@ -152,7 +152,7 @@ def _inputs(store: Store, ref: str | None, broken: list[str]) -> tuple[InputFres
 
 
 def open_question(
-    store: Store, steps: Tail[ApprovalStep], answers: Tail[ApprovalRecord], broken: list[str]
+    store: Store, steps: KnownLog[ApprovalStep], answers: KnownLog[ApprovalRecord], broken: list[str]
 ) -> ApprovalStep | None:
     """The newest step of asking people about a version, while nobody has decided."""
     _, step = next(steps.backwards(store, broken), (0, None))
@@ -166,9 +166,9 @@ def open_question(
     return step
 
 
-def unhealthy(store: Store, tail: Tail[AlertEntry], broken: list[str]) -> AlertEntry | None:
+def unhealthy(store: Store, log: KnownLog[AlertEntry], broken: list[str]) -> AlertEntry | None:
     """The newest message that the champion is unhealthy, None where it is over."""
-    for (_, entry), _ in zip(tail.backwards(store, broken), range(_ALERTS), strict=False):
+    for (_, entry), _ in zip(log.backwards(store, broken), range(_ALERTS), strict=False):
         if entry.alert.kind == "unhealthy":
             return None if entry.alert.state == "resolved" else entry
     return None

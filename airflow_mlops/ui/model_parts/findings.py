@@ -14,9 +14,9 @@ from airflow_mlops.core.evaluation.analysis import Ageing, WeakSlice
 from airflow_mlops.core.evaluation.report import Evaluation, SliceMetrics
 from airflow_mlops.core.labels.record import LabelAudit
 from airflow_mlops.core.monitoring.alerts.log import AlertEntry, open_alerts
+from airflow_mlops.core.overview.model_records import ModelRecords
 from airflow_mlops.core.registry.version import ModelVersion
 from airflow_mlops.ui.model_parts.drawn import Drawing, drawn
-from airflow_mlops.ui.model_parts.memory import ModelRecords
 from airflow_mlops.ui.model_parts.versions import Metric
 
 _SLICES, _WEAK, _ALERTS, _REQUESTS = 40, 20, 20, 20
@@ -104,7 +104,7 @@ def digest(record: ModelVersion) -> ChampionDigest:
 
 def champion_digest(records: ModelRecords, champion: int | None) -> ChampionDigest | None:
     """What the page tells of the champion; None without one, or where its record can't be read."""
-    return None if champion is None else records.versions([champion], digest).get(champion)
+    return None if champion is None else records.digests([champion], digest).get(champion)
 
 
 def label_audit(records: ModelRecords, found: ChampionDigest | None) -> LabelAudit | None:
@@ -129,7 +129,7 @@ def retraining_requests(records: ModelRecords) -> tuple[Request, ...]:
             run=one.run,
             reasons=tuple(line(f"{reason.cause}: {reason.said}", _LONGEST) for reason in one.reasons),
         )
-        for one in reversed(records.requests()[-_REQUESTS:])
+        for one in reversed(records.requests[-_REQUESTS:])
     )
 
 

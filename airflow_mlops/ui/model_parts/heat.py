@@ -13,8 +13,8 @@ from airflow_mlops.core.drawing.chart import WIDTH, dot
 from airflow_mlops.core.gates import Outcome as Mark
 from airflow_mlops.core.monitoring.look import Look
 from airflow_mlops.core.monitoring.report import DriftReport, Outcome
+from airflow_mlops.core.overview.model_records import ModelRecords
 from airflow_mlops.ui.model_parts.drawn import Drawing, picture
-from airflow_mlops.ui.model_parts.memory import ModelRecords
 
 #: Looks and features of the map: those that moved most.
 LOOKS, _FEATURES = 30, 25

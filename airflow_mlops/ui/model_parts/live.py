@@ -11,12 +11,12 @@ from airflow_mlops.core.card.reading import when
 from airflow_mlops.core.card.wording import line, span
 from airflow_mlops.core.errors import SpecError
 from airflow_mlops.core.gates import HIGHER_IS_BETTER, LOWER_IS_BETTER, Gate, GateResult
+from airflow_mlops.core.overview.model_records import ModelRecords
 from airflow_mlops.core.registry.deployment import Deployment, is_live
 from airflow_mlops.core.rollout.panel import HEIGHT, Moment, Panel
 from airflow_mlops.core.rollout.placement import Placement, placement
 from airflow_mlops.core.rollout.progress import GateNow, StageNow, expected
 from airflow_mlops.ui.model_parts.drawn import Drawing, picture
-from airflow_mlops.ui.model_parts.memory import ModelRecords
 
 _LONGEST: Final = 600
 #: Looks whose intervals are drawn.
@@ -89,14 +89,14 @@ class Live:
 
 def live_rollout(records: ModelRecords, now: datetime) -> Live | None:
     """The rollout in progress, None without one."""
-    entries = records.deployments()
+    entries = records.numbered_deployments
     place = placement(reversed(entries), now)
     if place is None or place.entry.challenger is None or place.entry.action not in ("shadow", "canary"):
         return None
     if not is_live(place.entry, now):
         return None
     looks = records.progress(place.number)
-    spec = records.versions([place.entry.challenger], plan_of).get(place.entry.challenger, {})
+    spec = records.digests([place.entry.challenger], plan_of).get(place.entry.challenger, {})
     newest = looks[-1] if looks else None
     entry = place.entry
     return Live(
@@ -123,7 +123,7 @@ def live_rollout(records: ModelRecords, now: datetime) -> Live | None:
 
 def last_challenger(records: ModelRecords) -> int | None:
     """The version that was in shadow or in canary last, None before the first one."""
-    found = (entry.challenger for _, entry in reversed(records.deployments()))
+    found = (entry.challenger for entry in reversed(records.deployments))
     return next((version for version in found if version is not None), None)
 
 

@@ -9,6 +9,7 @@ from airflow_mlops.core.card.reading import Gap
 from airflow_mlops.core.card.wording import line
 from airflow_mlops.core.labels.record import LabelAudit
 from airflow_mlops.core.overview import ModelOverview, overview_of
+from airflow_mlops.core.overview.model_records import ModelRecords
 from airflow_mlops.core.store import Store
 from airflow_mlops.spec.contact import contact_link
 from airflow_mlops.ui.actions import Wanted
@@ -16,7 +17,6 @@ from airflow_mlops.ui.model_parts import findings
 from airflow_mlops.ui.model_parts.findings import AlertRow, ChampionDigest, Request
 from airflow_mlops.ui.model_parts.heat import HeatMap, heat_map
 from airflow_mlops.ui.model_parts.live import Live, last_challenger, live_rollout
-from airflow_mlops.ui.model_parts.memory import ModelRecords
 from airflow_mlops.ui.model_parts.performance import Performance, performance
 from airflow_mlops.ui.model_parts.timeline import Timeline, timeline
 from airflow_mlops.ui.model_parts.versions import VersionPage, version_page
@@ -53,9 +53,9 @@ def model_view(store: Store, model: str, now: datetime, below: int | None = None
     records = ModelRecords(store, model)
     overview = overview_of(store, model, now=now)
     rollout = overview.rollout
-    looks = records.looks()
+    looks = records.looks
     champion = findings.champion_digest(records, overview.champion)
-    lasting, told = findings.alerts(records.alerts())
+    lasting, told = findings.alerts(records.alerts)
     series = performance(records, looks)
     return ModelView(
         overview=overview,
@@ -63,7 +63,7 @@ def model_view(store: Store, model: str, now: datetime, below: int | None = None
         live=live_rollout(records, now),
         last=last_challenger(records),
         versions=version_page(records, overview.champion, rollout.challenger if rollout else None, below),
-        timeline=timeline(records.deployments(), now),
+        timeline=timeline(records.numbered_deployments, now),
         performance=series,
         heat=heat_map(records, looks, series.pages if series else {}),
         champion=champion,

@@ -14,8 +14,8 @@ from airflow_mlops.core.monitoring.look import Look
 from airflow_mlops.core.monitoring.performance.chart import metric_over_time
 from airflow_mlops.core.monitoring.performance.report import PerformanceReport, PeriodPerformance, Value
 from airflow_mlops.core.monitoring.performance.wording import value_text
+from airflow_mlops.core.overview.model_records import ModelRecords
 from airflow_mlops.ui.model_parts.drawn import Drawing, drawn
-from airflow_mlops.ui.model_parts.memory import ModelRecords
 
 #: Looks that are read, periods that are drawn, and metrics that are drawn.
 LOOKS: Final = 30

@@ -10,11 +10,11 @@ from typing import Final, Literal
 from airflow_mlops.core.card.wording import line
 from airflow_mlops.core.evaluation.report import Evaluation
 from airflow_mlops.core.gates import HIGHER_IS_BETTER
+from airflow_mlops.core.overview.model_records import ModelRecords
 from airflow_mlops.core.registry.deployment import Deployment
 from airflow_mlops.core.registry.releases import ReleaseEvent
 from airflow_mlops.core.registry.standing import standing
 from airflow_mlops.core.registry.version import ModelVersion
-from airflow_mlops.ui.model_parts.memory import ModelRecords
 
 #: Versions of one page of the table, and metrics that it has columns for.
 PER_PAGE: Final = 50
@@ -145,9 +145,9 @@ def version_page(
     last = records.last_version()
     top = last if below is None else max(0, min(last, below - 1))
     numbers = list(range(top, max(0, top - PER_PAGE), -1))
-    found = records.versions(numbers, digest)
-    ended = releases_by_version(records.releases())
-    about = _entries_about([entry for _, entry in records.deployments()])
+    found = records.digests(numbers, digest)
+    ended = releases_by_version(records.releases)
+    about = _entries_about(records.deployments)
     rows = tuple(
         _row(number, found.get(number), about.get(number, ()), ended.get(number), champion, challenger)
         for number in numbers

@@ -16,7 +16,7 @@ from airflow_mlops.core.monitoring.alerts.alert import Alert
 from airflow_mlops.core.monitoring.alerts.log import AlertEntry, alert_log
 from airflow_mlops.core.monitoring.performance.report import InputFreshness, PerformanceReport
 from airflow_mlops.core.overview import ModelOverview, model_names, overview_of, overviews
-from airflow_mlops.core.overview.tail import Tail
+from airflow_mlops.core.overview.known_log import KnownLog
 from airflow_mlops.core.registry.approval.steps import ApprovalStep, step_log
 from airflow_mlops.core.registry.deployment import Deployment
 from airflow_mlops.core.registry.releases import ReleaseEvent, release_log
@@ -361,7 +361,6 @@ def test_the_end_of_a_log_is_found_whatever_is_lost_before_it(tmp_path: Path, co
     for number in range(1, count + 1):
         if number not in (1, 4, 16):
             store.create(f"log/{number:010d}.json", b"{}")
-    tail = Tail("log", Deployment, "log")
-    assert tail.grown(store)
-    assert tail.number == (0 if count < 2 else count)
-    assert not tail.grown(store)
+    log = KnownLog("log", Deployment, "log")
+    assert log.look(store) == (0 if count < 2 else count)
+    assert log.look(store) == log.number
