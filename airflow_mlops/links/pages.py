@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar
 
 from airflow.sdk import BaseOperatorLink
 
 from airflow_mlops.links.addresses import is_address, model_page
 from airflow_mlops.links.base import pushed_value
+from airflow_mlops.spec.given import fields_given
 
 if TYPE_CHECKING:
     from airflow.sdk import BaseOperator
@@ -39,8 +39,8 @@ class ModelLink(BaseOperatorLink):
 
     def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:
         """The address; an empty string where the task never came to its spec."""
-        spec = getattr(operator, "spec", None)
-        address = model_page(str(spec.get("name"))) if isinstance(spec, Mapping) else ""
+        name = fields_given(operator).get("name")
+        address = model_page(str(name)) if name else ""
         return address if is_address(address) else ""
 
 

@@ -31,6 +31,7 @@ from airflow_mlops.spec import ModelSpec
 
 if TYPE_CHECKING:
     from airflow.sdk import BaseOperatorLink, Context
+    from jinja2 import Environment
 
     from airflow_mlops.core.gates import GateResult
     from airflow_mlops.core.rollout.conduct import Conductor
@@ -124,8 +125,20 @@ class MlopsOperator(LineageMixin, BaseOperator):
     ) -> None:
         kwargs.setdefault("doc_md", help_of(type(self)))
         super().__init__(**kwargs)
-        self.spec = spec.to_dict() if isinstance(spec, ModelSpec) else spec
+        # As it is: a DAG processor looks into every mapping for XComs, and writes all of it into the serialized DAG.
+        self.spec = spec
         self.mlops_conn_id = mlops_conn_id or conf.get("mlops", "conn_id", fallback="mlops_default")
+
+    def render_template(
+        self,
+        content: Any,
+        context: Context,
+        jinja_env: Environment | None = None,
+        seen_oids: set[int] | None = None,
+    ) -> Any:
+        """Render a template; a spec becomes a mapping of plain values, each of them rendered."""
+        plain = content.to_dict() if isinstance(content, ModelSpec) else content
+        return super().render_template(plain, context, jinja_env, seen_oids)
 
     def execute(self, context: Context) -> Any:
         """Do the stage; see :meth:`work`."""

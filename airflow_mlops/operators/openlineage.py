@@ -22,8 +22,10 @@ id. So:
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+
+from airflow_mlops.spec.given import fields_given
 
 if TYPE_CHECKING:
     from airflow.providers.openlineage.extractors import OperatorLineage
@@ -79,9 +81,8 @@ class LineageMixin:
         from airflow_mlops.core.lineage.jobs import job_facets
 
         declared = _made(self._lineage) or _made(self.given) or Lineage()
-        spec = getattr(self, "spec", None)
         dag_file = getattr(getattr(self, "dag", None), "fileloc", None) if self._in_dag() else None
-        job = _made(lambda: job_facets(spec if isinstance(spec, Mapping) else {}, dag_file)) or {}
+        job = _made(lambda: job_facets(fields_given(self), dag_file)) or {}
         return OperatorLineage(
             inputs=_merged(declared.inputs, getattr(self, "inlets", ())),
             outputs=_merged(declared.outputs, outlets),
@@ -91,8 +92,7 @@ class LineageMixin:
 
     def _field(self, name: str) -> Any:
         """A field of the spec; None where there is none, as before a template is rendered."""
-        spec = getattr(self, "spec", None)
-        return spec.get(name) if isinstance(spec, Mapping) else None
+        return fields_given(self).get(name)
 
     def _in_dag(self) -> bool:
         return bool(getattr(self, "has_dag", lambda: False)())

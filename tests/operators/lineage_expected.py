@@ -16,6 +16,7 @@ from openlineage.client.event_v2 import Job, Run, RunEvent, RunState
 from openlineage.client.serde import Serde
 
 from airflow_mlops.operators.base import MlopsOperator
+from airflow_mlops.spec.given import fields_given
 
 DATASET = {"dataset": "orders", "id": "d1"}
 PERIOD = {
@@ -166,7 +167,7 @@ def names(datasets: Iterable[dict[str, Any]], versions: bool = True) -> list[str
 
 def missing(operator: MlopsOperator, event: dict[str, Any]) -> list[str]:
     """What the event of a task that has succeeded should name and does not."""
-    expected, model = EXPECTED[type(operator).__name__], operator.spec["name"]
+    expected, model = EXPECTED[type(operator).__name__], fields_given(operator)["name"]
     read, written = names(event["inputs"], False), names(event["outputs"], False)
     there = {"reads": read, "writes": written, "names": read + written}
     return [

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from airflow.sdk import DAG
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
 from airflow_mlops.core.errors import (
@@ -158,7 +159,7 @@ def test_a_constructor_takes_keywords_and_does_nothing_else(
     assert set(kind.template_fields) == {"spec", "mlops_conn_id"} | TEMPLATED.get(kind, set())
     assert all(hasattr(operator, name) for name in operator.template_fields)
     assert operator.mlops_conn_id == "mlops_default"
-    assert operator.spec == world.spec().to_dict(), "plain values: they are rendered and serialized"
+    assert operator.spec == world.spec()
 
 
 def test_the_connection_can_be_configured(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -284,7 +285,26 @@ def test_a_spec_survives_the_templating_of_airflow() -> None:
     spec = world.spec()
     operator = Asking(task_id="t", spec=spec)
     operator.render_template_fields({})
+    assert operator.spec == spec.to_dict(), "plain values: they are shown as rendered"
     assert ModelSpec.from_mapping(operator.spec) == spec
+
+
+@pytest.mark.parametrize("plain", [False, True])
+def test_templates_in_a_spec_are_rendered(plain: bool) -> None:
+    spec = ModelSpec(**{**world.spec().to_dict(), "description": "Made for {{ ds }}"})
+    operator = Asking(task_id="t", spec=spec.to_dict() if plain else spec)
+    operator.render_template_fields({"ds": "2013-07-01"})
+    assert operator.spec["description"] == "Made for 2013-07-01"
+    assert spec.description == "Made for {{ ds }}"
+
+
+def test_templates_in_a_mapped_spec_are_rendered() -> None:
+    spec = ModelSpec(**{**world.spec().to_dict(), "description": "Made for {{ ds }}"})
+    with DAG("mapped"):
+        mapped = Asking.partial(task_id="t", spec=spec).expand(mlops_conn_id=["one", "two"])
+    operator = mapped.unmap({"mlops_conn_id": "one"})
+    operator.render_template_fields({"ds": "2013-07-01"})
+    assert operator.spec["description"] == "Made for 2013-07-01"
 
 
 @pytest.mark.parametrize(
