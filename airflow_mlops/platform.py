@@ -24,9 +24,11 @@ DEFAULT_ENDPOINT = "http://127.0.0.1:8765"
 #: What may go by an AWS connection of its own, in the field ``<purpose>_aws_conn_id``.
 Purpose = Literal["data", "training", "serving"]
 AWS_FIELDS: dict[Purpose, str] = {purpose: f"{purpose}_aws_conn_id" for purpose in get_args(Purpose)}
+#: The field that nobody may see.
+HIDDEN = "privacy_secret"
 FIELDS = (
     *("store", "data", "aws_conn_id", *AWS_FIELDS.values()),
-    *("endpoint", "trainer", "sagemaker", "s3", "privacy_secret"),
+    *("endpoint", "trainer", "sagemaker", "s3", HIDDEN),
 )
 TRAINERS = ("local", "sagemaker")
 #: Fields that are objects.
@@ -86,8 +88,8 @@ class Platform:
     ) -> Platform:
         """A platform from the fields of an ``mlops`` connection; what is not given is local, below ``home``.
 
-        :raises PlatformError: for an unknown field or trainer, an endpoint that is no address, or SageMaker without
-            what it needs.
+        :raises PlatformError: for an unknown field or trainer, a value that is no text, an endpoint that is no address,
+            or SageMaker without what it needs.
         :raises SpecError: if a field of ``sagemaker`` is wrong.
         """
         unknown = set(fields) - set(FIELDS)
@@ -97,7 +99,7 @@ class Platform:
                 given=", ".join(sorted(unknown)),
                 expected=", ".join(FIELDS),
             )
-        given = {name: str(value) for name, value in fields.items() if value and name not in OBJECTS}
+        given = _texts(fields)
         trainer = given.get("trainer", "local")
         if trainer not in TRAINERS:
             raise PlatformError(
@@ -112,7 +114,7 @@ class Platform:
             else _address(given.get("endpoint", DEFAULT_ENDPOINT)),
             token=token,
             trainer=trainer,
-            privacy_secret=given.get("privacy_secret"),
+            privacy_secret=given.get(HIDDEN),
             s3=s3,
             aws=aws,
             own_aws=own_aws or {},
@@ -214,8 +216,30 @@ class Platform:
         return self.s3_client() if uri.startswith("s3://") else None
 
 
+def _empty(value: Any) -> bool:
+    """Whether a field is left open; 0 and false are values, and wrong ones."""
+    return value is None or value in ("", {})
+
+
+def _texts(fields: Mapping[str, Any]) -> dict[str, str]:
+    """The fields that are text, without the empty ones.
+
+    :raises PlatformError: for a value of another kind, which JSON may hold; that of a secret is not shown.
+    """
+    texts = {name: value for name, value in fields.items() if name not in OBJECTS and not _empty(value)}
+    for name, value in texts.items():
+        if not isinstance(value, str):
+            raise PlatformError(
+                f"{name} of the mlops connection is no text",
+                given=type(value).__name__ if name == HIDDEN else repr(value)[:80],
+                expected="text",
+                remedy="write it in quotes in the extra of the connection",
+            )
+    return texts
+
+
 def _settings(given: Any) -> SageMaker | None:
-    if not given:
+    if _empty(given):
         return None
     from airflow_mlops.core.aws.settings import SageMaker
 
@@ -223,7 +247,7 @@ def _settings(given: Any) -> SageMaker | None:
 
 
 def _s3_options(given: Any) -> S3Options | None:
-    if not given:
+    if _empty(given):
         return None
     from airflow_mlops.core.aws.s3_options import S3Options
 

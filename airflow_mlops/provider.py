@@ -48,64 +48,97 @@ def _connection_type() -> dict[str, Any]:
         "ui-field-behaviour": {
             "hidden-fields": ["host", "schema", "login", "port", "extra"],
             "relabeling": {"password": "Endpoint token"},
-            "placeholders": {
-                "password": "bearer token of the endpoint; empty on loopback",
-                "store": "/data/mlops/store or s3://bucket/prefix",
-                "data": "/data/mlops/data or s3://bucket/prefix",
-                "aws_conn_id": "aws_default",
-                "data_aws_conn_id": "aws_data_reader",
-                "training_aws_conn_id": "aws_trainer",
-                "serving_aws_conn_id": "aws_deployer",
-                "endpoint": "http://127.0.0.1:8765",
-                "trainer": "local",
-                "sagemaker": '{"role_arn": "arn:aws:iam::123456789012:role/mlops"}',
-                "s3": '{"encryption": "aws:kms"}',
-                "privacy_secret": "output of: openssl rand -hex 32",
-            },
+            "placeholders": _placeholders(),
         },
         "conn-fields": {
-            "store": _field(
-                "Store",
-                "Where model versions and deployment logs live: a folder, file:///path or s3://bucket/prefix. "
-                "Empty: a folder below [mlops] home.",
-            ),
-            "data": _field(
-                "Source data",
-                "The root that the source of a model spec is relative to: a folder or s3://bucket/prefix. "
-                "Empty: a folder below [mlops] home.",
-            ),
-            "aws_conn_id": _field(
-                "AWS connection", "The connection whose credentials reach s3:// (needs the extra amazon)."
-            ),
-            "data_aws_conn_id": _field(
-                "AWS connection that reads data",
-                "Reads the source data, and nothing else. Empty: the AWS connection above.",
-            ),
-            "training_aws_conn_id": _field(
-                "AWS connection that trains",
-                "Starts and follows training jobs on SageMaker, and nothing else. Empty: the AWS connection above.",
-            ),
-            "serving_aws_conn_id": _field(
-                "AWS connection that deploys",
-                "Changes and asks endpoints, transforms and the model registry on SageMaker, and nothing else. "
-                "Empty: the AWS connection above.",
-            ),
-            "endpoint": _field(
-                "Endpoint", "Base URL of the server that airflow-mlops serve started, or the word sagemaker."
-            ),
-            "trainer": {
-                "label": "Trainer",
-                "description": "Where training runs: in the task, or as a job on SageMaker.",
-                "schema": {"type": ["string", "null"], "enum": ["local", "sagemaker", None]},
-            },
-            "sagemaker": _object("SageMaker", "Roles, machines and networks there; see docs/how-to/aws.md."),
-            "s3": _object("S3", "Encryption, requester pays, object lock; see docs/how-to/s3.md."),
-            "privacy_secret": {
-                "label": "Hash key",
-                "description": "Secret key of the hashes that replace sensitive values: 16 signs or more, drawn by "
-                "chance. Another key gives other hashes.",
-                "schema": {"type": ["string", "null"], "format": "password"},
-            },
+            **_fields_of_places(),
+            **_fields_of_aws_connections(),
+            **_fields_of_work(),
+            **_fields_of_options(),
+        },
+    }
+
+
+def _placeholders() -> dict[str, str]:
+    """What the form shows in an empty field."""
+    return {
+        "password": "bearer token of the endpoint; empty on loopback",
+        "store": "/data/mlops/store or s3://bucket/prefix",
+        "data": "/data/mlops/data or s3://bucket/prefix",
+        "aws_conn_id": "aws_default",
+        "data_aws_conn_id": "aws_data_reader",
+        "training_aws_conn_id": "aws_trainer",
+        "serving_aws_conn_id": "aws_deployer",
+        "endpoint": "http://127.0.0.1:8765",
+        "trainer": "local",
+        "sagemaker": '{"role_arn": "arn:aws:iam::123456789012:role/mlops"}',
+        "s3": '{"encryption": "aws:kms"}',
+        "privacy_secret": "output of: openssl rand -hex 32",
+    }
+
+
+def _fields_of_places() -> dict[str, Any]:
+    """Where things lie."""
+    return {
+        "store": _field(
+            "Store",
+            "Where model versions and deployment logs live: a folder, file:///path or s3://bucket/prefix. "
+            "Empty: a folder below [mlops] home.",
+        ),
+        "data": _field(
+            "Source data",
+            "The root that the source of a model spec is relative to: a folder or s3://bucket/prefix. "
+            "Empty: a folder below [mlops] home.",
+        ),
+    }
+
+
+def _fields_of_aws_connections() -> dict[str, Any]:
+    """Whose credentials are used on AWS, and for what."""
+    return {
+        "aws_conn_id": _field(
+            "AWS connection", "The connection whose credentials reach s3:// (needs the extra amazon)."
+        ),
+        "data_aws_conn_id": _field(
+            "AWS connection that reads data",
+            "Reads the source data, and nothing else. Empty: the AWS connection above.",
+        ),
+        "training_aws_conn_id": _field(
+            "AWS connection that trains",
+            "Starts and follows training jobs on SageMaker, and nothing else. Empty: the AWS connection above.",
+        ),
+        "serving_aws_conn_id": _field(
+            "AWS connection that deploys",
+            "Changes and asks endpoints, transforms and the model registry on SageMaker, and nothing else. "
+            "Empty: the AWS connection above.",
+        ),
+    }
+
+
+def _fields_of_work() -> dict[str, Any]:
+    """Where models are served and trained."""
+    return {
+        "endpoint": _field(
+            "Endpoint", "Base URL of the server that airflow-mlops serve started, or the word sagemaker."
+        ),
+        "trainer": {
+            "label": "Trainer",
+            "description": "Where training runs: in the task, or as a job on SageMaker.",
+            "schema": {"type": ["string", "null"], "enum": ["local", "sagemaker", None]},
+        },
+    }
+
+
+def _fields_of_options() -> dict[str, Any]:
+    """How it is done there."""
+    return {
+        "sagemaker": _object("SageMaker", "Roles, machines and networks there; see docs/how-to/aws.md."),
+        "s3": _object("S3", "Encryption, requester pays, object lock; see docs/how-to/s3.md."),
+        "privacy_secret": {
+            "label": "Hash key",
+            "description": "Secret key of the hashes that replace sensitive values: 16 signs or more, drawn by "
+            "chance. Another key gives other hashes.",
+            "schema": {"type": ["string", "null"], "format": "password"},
         },
     }
 

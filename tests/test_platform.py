@@ -17,7 +17,7 @@ from airflow_mlops.core.registry.deployments import NOTHING
 from airflow_mlops.core.serving.base import Endpoint
 from airflow_mlops.core.store.folder import FolderStore
 from airflow_mlops.core.store.s3 import S3Store
-from airflow_mlops.platform import DEFAULT_ENDPOINT, Platform, Purpose
+from airflow_mlops.platform import DEFAULT_ENDPOINT, FIELDS, OBJECTS, Platform, Purpose
 
 HOME = Path("/home/of/mlops")
 
@@ -70,6 +70,37 @@ def test_wrong_fields_are_named(fields: dict[str, str], says: str) -> None:
     with pytest.raises(PlatformError) as caught:
         Platform.from_fields(fields, home=HOME)
     assert str(caught.value).startswith(says)
+
+
+@pytest.mark.parametrize("name", [name for name in FIELDS if name not in OBJECTS])
+@pytest.mark.parametrize("value", [7, 0, False, True, 1.5, ["s3://b"], [], {"uri": "s3://b"}])
+def test_a_value_that_is_no_text_is_refused(name: str, value: object) -> None:
+    with pytest.raises(PlatformError) as caught:
+        Platform.from_fields({name: value}, home=HOME)
+    shown = type(value).__name__ if name == "privacy_secret" else repr(value)
+    assert str(caught.value) == (
+        f"{name} of the mlops connection is no text; given {shown}; expected text; "
+        "write it in quotes in the extra of the connection"
+    )
+
+
+@pytest.mark.parametrize("name", OBJECTS)
+@pytest.mark.parametrize("value", [7, 0, False, True, [], ["role"]])
+def test_a_value_that_is_no_object_is_refused(name: str, value: object) -> None:
+    with pytest.raises(PlatformError, match=f"{name} of the mlops connection is no JSON object; given "):
+        Platform.from_fields({name: value}, home=HOME)
+
+
+@pytest.mark.parametrize("name", FIELDS)
+def test_a_field_may_be_left_empty(name: str) -> None:
+    for empty in ("", None):
+        assert Platform.from_fields({name: empty}, home=HOME) == Platform.local(HOME)
+
+
+def test_a_secret_that_is_no_text_is_not_shown() -> None:
+    with pytest.raises(PlatformError) as caught:
+        Platform.from_fields({"privacy_secret": 4711471147114711}, home=HOME)
+    assert "4711" not in str(caught.value)
 
 
 def test_sagemaker_needs_a_store_on_s3() -> None:
