@@ -74,6 +74,8 @@ def find_dataset(index: Index, given: str) -> Ref:
         raise DataError(
             "not a dataset version", given=repr(given[:200]), expected="NAME@ID, e.g. orders@448ab2a2"
         )
+    if (name, start) in index.datasets.by_ref:
+        return name, start  # the whole id: no log has to be read to tell what is meant
     refs = _named(index)
     ids = sorted(one for of, one in refs if of == name)
     found = [one for one in ids if one.startswith(start)]
