@@ -113,6 +113,7 @@ def test_the_worked_example_is_a_spec() -> None:
         ({"rollout__shadow": {"gate": []}}, "rollout.shadow.gate: unknown field; did you mean gates?"),
         ({"name": "Orders 1"}, "name: given 'Orders 1'"),
         ({"name": "orders\n"}, "name: given 'orders\\n'"),
+        ({"name": "orders__weather"}, "name: given 'orders__weather'"),
         ({"data": {"source": "a/*.csv"}}, "data.event_time: missing | data.label: missing"),
         ({"data__source": "s3://bucket/*.csv"}, "set the root in the mlops connection"),
         ({"data__source": "/etc/*.csv"}, "not a place of its own"),

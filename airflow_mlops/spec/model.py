@@ -23,7 +23,8 @@ from airflow_mlops.spec.scoring import Scoring
 from airflow_mlops.spec.serving import Retention, Serving
 from airflow_mlops.spec.validation import Validation
 
-NAME_PATTERN = r"^[a-z][a-z0-9_]{0,61}[a-z0-9]$"
+#: No ``__``: it stands between a model and what belongs to it, such as a joined data set (``orders__weather``).
+NAME_PATTERN = r"^[a-z](_?[a-z0-9]){1,62}$"
 
 
 class ModelSpec(Section):
@@ -33,7 +34,11 @@ class ModelSpec(Section):
     :class:`~airflow_mlops.core.errors.SpecError`, which names every wrong field.
     """
 
-    name: str = Field(pattern=NAME_PATTERN, description="Lower case letters, digits and _.")
+    name: str = Field(
+        max_length=63,
+        pattern=NAME_PATTERN,
+        description="Lower case letters, digits and single _, from a letter on.",
+    )
     description: str = ""
     owner: str = Field("airflow", min_length=1, description="Who answers for it: owner of the DAGs.")
     team: str = Field(

@@ -106,13 +106,15 @@ def _source_spec(spec: ModelSpec, one: Join) -> ModelSpec:
         "label": one.event_time,
         "restricted": spec.data.restricted,
     }
-    return ModelSpec(
-        name=name,
+    source = ModelSpec(
+        name=spec.name,
         data=data,
         features={"columns": [one.event_time]},
         evaluation=spec.evaluation.model_dump(include={"gates"}),
         rollout=spec.rollout.model_dump(),
     )
+    # No model may have such a name, so that what belongs to a model can't be taken for another one.
+    return source.model_copy(update={"name": name})
 
 
 def _refuse_clashes(spec: ModelSpec, version: DatasetVersion) -> None:
