@@ -98,6 +98,17 @@ def pushed(context: Context, tasks: Sequence[str], key: str) -> dict[str, Any] |
     return next((one for one in found or [] if isinstance(one, dict)), None)
 
 
+def connection_named(mlops_conn_id: str | None) -> str:
+    """The connection that a DAG file names; without one, ``[mlops] conn_id``.
+
+    The templates ask once for all tasks of a DAG: Airflow reads its configuration anew each time.
+    """
+    if mlops_conn_id:
+        return mlops_conn_id
+    configured: str = conf.get("mlops", "conn_id", fallback="mlops_default")
+    return configured
+
+
 class MlopsOperator(LineageMixin, BaseOperator):
     """Base of the operators.
 
@@ -127,7 +138,7 @@ class MlopsOperator(LineageMixin, BaseOperator):
         super().__init__(**kwargs)
         # As it is: a DAG processor looks into every mapping for XComs, and writes all of it into the serialized DAG.
         self.spec = spec
-        self.mlops_conn_id = mlops_conn_id or conf.get("mlops", "conn_id", fallback="mlops_default")
+        self.mlops_conn_id = connection_named(mlops_conn_id)
 
     def render_template(
         self,

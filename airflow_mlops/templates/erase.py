@@ -10,8 +10,8 @@ from airflow_mlops.core.errors import SpecError
 from airflow_mlops.core.registry.approval.markdown import code
 from airflow_mlops.operators.erasure import EraseOperator
 from airflow_mlops.spec import ModelSpec
-from airflow_mlops.templates.ownership import owned_settings
-from airflow_mlops.templates.params import add_params, reason_param
+from airflow_mlops.templates.by_hand import started_by_hand
+from airflow_mlops.templates.params import reason_param
 
 #: What a keyed hash looks like.
 _NOBODY = "5e" * 32
@@ -30,14 +30,12 @@ def erase(spec: ModelSpec, *, mlops_conn_id: str | None = None, **dag_args: Any)
             f"nothing says which column of {spec.name} names people", remedy="set data.subject in the spec"
         )
     settings: dict[str, Any] = {
-        "schedule": None,
-        "catchup": False,
         "max_active_runs": 1,
         "description": f"Take a person out of the data of {spec.name}",
         "doc_md": _doc(spec),
         "default_args": {"retries": 3},
     }
-    with DAG(f"{spec.name}.erase", **{**owned_settings(spec, settings), **dag_args}) as dag:
+    with started_by_hand(spec, "erase", settings, _params(), dag_args) as dag:
         task = EraseOperator(
             task_id="erase",
             spec=spec,
@@ -47,7 +45,6 @@ def erase(spec: ModelSpec, *, mlops_conn_id: str | None = None, **dag_args: Any)
             only_look=dag.param("only_look"),
         )
         dag.add_result(task.output)
-    add_params(dag, _params())
     return dag
 
 

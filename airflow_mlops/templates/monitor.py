@@ -9,6 +9,7 @@ from airflow.sdk import DAG, Param, chain
 
 from airflow_mlops.assets import ENDPOINT, create_model_asset
 from airflow_mlops.operators.alerting import LookAlertOperator
+from airflow_mlops.operators.base import connection_named
 from airflow_mlops.operators.features import SkewOperator
 from airflow_mlops.operators.healing import HealOperator
 from airflow_mlops.operators.monitoring import DriftOperator, PerformanceOperator, TakeInOperator
@@ -49,7 +50,7 @@ def monitor(
         "doc_md": _doc(spec),
         "default_args": {"retries": 2},
     }
-    common: dict[str, Any] = {"spec": spec, "mlops_conn_id": mlops_conn_id}
+    common: dict[str, Any] = {"spec": spec, "mlops_conn_id": connection_named(mlops_conn_id)}
     with DAG(f"{spec.name}.monitor", **{**owned_settings(spec, settings), **dag_args}) as dag:
         heal = HealOperator(task_id="heal", **common)
         take_in = TakeInOperator(

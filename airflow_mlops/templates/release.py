@@ -12,6 +12,7 @@ from airflow_mlops.assets import ENDPOINT, create_dataset_asset, create_model_as
 from airflow_mlops.core.registry.approval.markdown import text
 from airflow_mlops.notifications.deadline import late_release
 from airflow_mlops.operators.alerting import ReleaseAlertOperator
+from airflow_mlops.operators.base import connection_named
 from airflow_mlops.operators.model import EvaluateOperator, RegisterOperator, TrainOperator
 from airflow_mlops.operators.replay import ReplayOperator
 from airflow_mlops.operators.rollout import (
@@ -66,46 +67,20 @@ def release(
     :param default_args: arguments for every task, over the template's own.
     :param dag_args: any argument of :class:`airflow.sdk.DAG`, over the template's own.
     """
-    own = _settings(spec, default_args or {}, mlops_conn_id)
-    settings = {**owned_settings(spec, own), **dag_args}
+    settings = {**_settings(spec, default_args or {}, mlops_conn_id), **dag_args}
     # Airflow 3.3's dag.test() can't end a DAG that has a deadline, so there is none where nobody would be told.
     if notifiers and "deadline" not in settings:
         settings["deadline"] = late_release(spec, notifiers, mlops_conn_id=mlops_conn_id)
+    place: dict[str, Any] = {"mlops_conn_id": connection_named(mlops_conn_id)}
     with DAG(f"{spec.name}.release", **settings) as dag:
-        begin = BeginReleaseOperator(
-            task_id="begin", spec=spec, overrides=dag.param("overrides"), mlops_conn_id=mlops_conn_id
-        )
-        common: dict[str, Any] = {"spec": begin.output, "mlops_conn_id": mlops_conn_id}
+        begin = BeginReleaseOperator(task_id="begin", spec=spec, overrides=dag.param("overrides"), **place)
+        # From here on the spec is the one that this run began with.
+        common = {"spec": begin.output, **place}
         version = _build(spec, dag, common)
         approved = approve(spec, version, common, notifiers)
         verdicts = _roll_out(spec, common, version, poll_interval, after=[version, *approved][-1])
-        promote = PromoteOperator(
-            task_id="promote",
-            version=version.output,
-            verdicts=[one.output for one in verdicts],
-            trigger_rule=TriggerRule.NONE_FAILED,
-            # An inlet starts nothing: it draws the line from the data to the model in Airflow's graph of assets.
-            inlets=[create_dataset_asset(dataset=spec.name)],
-            outlets=[create_model_asset(model=spec.name), create_model_asset(model=spec.name, part=ENDPOINT)],
-            # Airflow allows no other trigger rule than all_success right after a setup task, so not from begin.
-            spec=spec,
-            mlops_conn_id=mlops_conn_id,
-            poll_interval=poll_interval,
-        )
-        tasks = list(dag.task_ids)
-        conclude = ConcludeReleaseOperator(task_id="conclude", tasks=tasks, **common)
-        alert = ReleaseAlertOperator(
-            task_id="alert",
-            release=conclude.output,
-            tasks=tasks,
-            notifiers=notifiers,
-            spec=spec,
-            mlops_conn_id=mlops_conn_id,
-        )
-        chain(verdicts[-1], promote, conclude, alert)
-        conclude.as_teardown(setups=begin)
-        alert.as_teardown()
-        dag.add_result(conclude.output)
+        promote = _promote(spec, place, version, verdicts, poll_interval)
+        _conclude(spec, dag, begin, promote, common, notifiers)
     add_params(dag, _params())
     return dag
 
@@ -115,7 +90,7 @@ def _settings(spec: ModelSpec, default_args: Mapping[str, Any], mlops_conn_id: s
     schedule = create_model_asset(model=spec.name, part="retrain") | create_dataset_asset(dataset=spec.name)
     if spec.data.arrival is not None:
         schedule |= watched_dataset_asset(spec, mlops_conn_id)
-    return {
+    settings: dict[str, Any] = {
         "schedule": schedule,
         "catchup": False,
         "max_active_runs": 1,
@@ -127,6 +102,7 @@ def _settings(spec: ModelSpec, default_args: Mapping[str, Any], mlops_conn_id: s
             **default_args,
         },
     }
+    return owned_settings(spec, settings)
 
 
 def _build(spec: ModelSpec, dag: DAG, common: dict[str, Any]) -> RegisterOperator:
@@ -178,6 +154,56 @@ def _roll_out(
             verdicts.append(sensor)
             last = sensor
     return verdicts
+
+
+def _promote(
+    spec: ModelSpec,
+    place: Mapping[str, Any],
+    version: RegisterOperator,
+    verdicts: Sequence[BaseOperator],
+    poll_interval: float | None,
+) -> PromoteOperator:
+    """Make the version the champion, after the last verdict."""
+    promote = PromoteOperator(
+        task_id="promote",
+        version=version.output,
+        verdicts=[one.output for one in verdicts],
+        trigger_rule=TriggerRule.NONE_FAILED,
+        # An inlet starts nothing: it draws the line from the data to the model in Airflow's graph of assets.
+        inlets=[create_dataset_asset(dataset=spec.name)],
+        outlets=[create_model_asset(model=spec.name), create_model_asset(model=spec.name, part=ENDPOINT)],
+        # Airflow allows no other trigger rule than all_success right after a setup task, so not from begin.
+        spec=spec,
+        poll_interval=poll_interval,
+        **place,
+    )
+    chain(verdicts[-1], promote)
+    return promote
+
+
+def _conclude(
+    spec: ModelSpec,
+    dag: DAG,
+    begin: BaseOperator,
+    last: BaseOperator,
+    common: Mapping[str, Any],
+    notifiers: Sequence[BaseNotifier],
+) -> None:
+    """The teardown, whose result is that of the DAG, and who is told."""
+    tasks = list(dag.task_ids)
+    conclude = ConcludeReleaseOperator(task_id="conclude", tasks=tasks, **common)
+    alert = ReleaseAlertOperator(
+        task_id="alert",
+        release=conclude.output,
+        tasks=tasks,
+        notifiers=notifiers,
+        # Not that of begin, which may have failed.
+        **{**common, "spec": spec},
+    )
+    chain(last, conclude, alert)
+    conclude.as_teardown(setups=begin)
+    alert.as_teardown()
+    dag.add_result(conclude.output)
 
 
 def _params() -> dict[str, Param]:

@@ -8,8 +8,8 @@ from airflow.sdk import DAG, Param
 
 from airflow_mlops.operators.reproduction import ReproduceOperator
 from airflow_mlops.spec import ModelSpec
-from airflow_mlops.templates.ownership import owned_settings
-from airflow_mlops.templates.params import add_params, version_param
+from airflow_mlops.templates.by_hand import started_by_hand
+from airflow_mlops.templates.params import version_param
 
 _PLACES = ("auto", "here", "locked")
 
@@ -22,13 +22,11 @@ def reproduce(spec: ModelSpec, *, mlops_conn_id: str | None = None, **dag_args: 
     :param dag_args: any argument of :class:`airflow.sdk.DAG`, over the template's own.
     """
     settings: dict[str, Any] = {
-        "schedule": None,
-        "catchup": False,
         "description": f"Build a version of {spec.name} again and compare it",
         "doc_md": _doc(spec),
         "default_args": {"retries": 1},
     }
-    with DAG(f"{spec.name}.reproduce", **{**owned_settings(spec, settings), **dag_args}) as dag:
+    with started_by_hand(spec, "reproduce", settings, _params(spec), dag_args) as dag:
         task = ReproduceOperator(
             task_id="reproduce",
             spec=spec,
@@ -38,7 +36,6 @@ def reproduce(spec: ModelSpec, *, mlops_conn_id: str | None = None, **dag_args: 
             tolerance=dag.param("tolerance"),
         )
         dag.add_result(task.output)
-    add_params(dag, _params(spec))
     return dag
 
 

@@ -11,8 +11,9 @@ from airflow_mlops.assets import ENDPOINT, create_model_asset
 from airflow_mlops.operators.alerting import RollbackAlertOperator
 from airflow_mlops.operators.rollout import RollbackOperator
 from airflow_mlops.spec import ModelSpec
-from airflow_mlops.templates.ownership import owned_settings, page_of_model
-from airflow_mlops.templates.params import add_params, reason_param, version_param
+from airflow_mlops.templates.by_hand import started_by_hand
+from airflow_mlops.templates.ownership import page_of_model
+from airflow_mlops.templates.params import reason_param, version_param
 
 if TYPE_CHECKING:
     from airflow.sdk import BaseNotifier
@@ -33,33 +34,29 @@ def rollback(
     :param dag_args: any argument of :class:`airflow.sdk.DAG`, over the template's own.
     """
     settings: dict[str, Any] = {
-        "schedule": None,
-        "catchup": False,
         "description": f"Roll {spec.name} back",
         "doc_md": _doc(spec),
         "default_args": {"retries": 3},
     }
-    with DAG(f"{spec.name}.rollback", **{**owned_settings(spec, settings), **dag_args}) as dag:
+    common: dict[str, Any] = {"spec": spec, "mlops_conn_id": mlops_conn_id}
+    with started_by_hand(spec, "rollback", settings, _params(spec), dag_args) as dag:
         task = RollbackOperator(
             task_id="rollback",
-            spec=spec,
-            mlops_conn_id=mlops_conn_id,
             to=dag.param("to"),
             fallback=dag.param("fallback"),
             reason=dag.param("reason"),
             outlets=[create_model_asset(model=spec.name), create_model_asset(model=spec.name, part=ENDPOINT)],
+            **common,
         )
         alert = RollbackAlertOperator(
             task_id="alert",
-            spec=spec,
-            mlops_conn_id=mlops_conn_id,
             rollback=task.output,
             reason=dag.param("reason"),
             notifiers=notifiers,
+            **common,
         )
         chain(task, alert.as_teardown())
         dag.add_result(task.output)
-    add_params(dag, _params(spec))
     return dag
 
 

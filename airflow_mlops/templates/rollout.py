@@ -8,8 +8,9 @@ from airflow.sdk import DAG, Param
 
 from airflow_mlops.operators.control import ACTIONS, RolloutControlOperator
 from airflow_mlops.spec import ModelSpec
-from airflow_mlops.templates.ownership import owned_settings, page_of_model
-from airflow_mlops.templates.params import add_params, reason_param
+from airflow_mlops.templates.by_hand import started_by_hand
+from airflow_mlops.templates.ownership import page_of_model
+from airflow_mlops.templates.params import reason_param
 
 
 def rollout(spec: ModelSpec, *, mlops_conn_id: str | None = None, **dag_args: Any) -> DAG:
@@ -20,13 +21,11 @@ def rollout(spec: ModelSpec, *, mlops_conn_id: str | None = None, **dag_args: An
     :param dag_args: any argument of :class:`airflow.sdk.DAG`, over the template's own.
     """
     settings: dict[str, Any] = {
-        "schedule": None,
-        "catchup": False,
         "description": f"Hold, resume or abort the rollout of {spec.name}",
         "doc_md": _doc(spec),
         "default_args": {"retries": 3},
     }
-    with DAG(f"{spec.name}.rollout", **{**owned_settings(spec, settings), **dag_args}) as dag:
+    with started_by_hand(spec, "rollout", settings, _params(), dag_args) as dag:
         task = RolloutControlOperator(
             task_id="control",
             spec=spec,
@@ -35,7 +34,6 @@ def rollout(spec: ModelSpec, *, mlops_conn_id: str | None = None, **dag_args: An
             reason=dag.param("reason"),
         )
         dag.add_result(task.output)
-    add_params(dag, _params())
     return dag
 
 

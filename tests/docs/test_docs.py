@@ -76,6 +76,26 @@ def test_examples_parse(page: Path) -> None:
                 ModelSpec(**fields)
 
 
+def dag_files() -> list[tuple[str, str]]:
+    """The DAG files that the docs show whole, and ours, each with a name."""
+    shown = [
+        (f"{page.name}-{number}", text)
+        for page in PAGES
+        for number, text in enumerate(re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL))
+    ]
+    ours = [(file.name, file.read_text()) for file in sorted((ROOT / "dags").glob("*.py"))]
+    whole = ("from airflow_mlops.spec import", "from airflow_mlops.templates import")
+    return [(name, text) for name, text in shown + ours if all(line in text for line in whole)]
+
+
+@pytest.mark.parametrize("text", [pytest.param(text, id=name) for name, text in dag_files()])
+def test_the_safe_mode_of_airflow_does_not_pass_over_a_dag_file(text: str, tmp_path: Path) -> None:
+    from airflow.utils.file import might_contain_dag
+
+    (tmp_path / "example.py").write_text(text)
+    assert might_contain_dag(str(tmp_path / "example.py"), safe_mode=True)
+
+
 def test_the_dag_file_of_the_readme_makes_its_dags() -> None:
     from airflow.sdk import DAG
 
