@@ -16,6 +16,7 @@ from airflow_mlops.links.pages import (
 from airflow_mlops.links.sagemaker import TrainingJobLink
 from airflow_mlops.ui.mounted import PREFIX, ROUTE, MountedApp
 
+_APP = MountedApp()
 _PAGES = PREFIX.removeprefix("/")
 
 
@@ -37,7 +38,11 @@ class MlopsPlugin(AirflowPlugin):
         TrainingJobLink(),
     ]
     fastapi_apps = [  # noqa: RUF012
-        {"name": "mlops", "app": MountedApp(), "url_prefix": PREFIX}
+        {"name": "mlops", "app": _APP, "url_prefix": PREFIX}
+    ]
+    # No middleware: the place that only an API server comes by when it starts.
+    fastapi_root_middlewares = [  # noqa: RUF012
+        {"name": "mlops", "middleware": _APP.started}
     ]
     # Relative addresses: Airflow's page resolves them against its base URL, which may end in a path.
     external_views = [  # noqa: RUF012

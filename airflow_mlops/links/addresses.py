@@ -17,14 +17,35 @@ PAGE: Final = re.compile(
 )
 
 
+def segment(name: str) -> str:
+    """One part of a path. A dot or two alone would lead elsewhere, so they are written out."""
+    return quote(name, safe="") if name.strip(".") else name.replace(".", "%2E")
+
+
+def path_of_model(model: str) -> str:
+    """Where a model has its page, below the address of these pages."""
+    return f"models/{segment(model)}"
+
+
+def path_of_version(model: str, version: int) -> str:
+    """Where a version has its page, below the address of these pages."""
+    return f"{path_of_model(model)}/versions/{version}"
+
+
+def path_of_stored(model: str, kind: str, digest: str, of: str | int = "") -> str:
+    """Where a stored report is shown, below the address of these pages; see :func:`stored_page`."""
+    asked = f"?of={of}" if of else ""
+    return f"{path_of_model(model)}/blob/{kind}/{digest}{asked}"
+
+
 def model_page(model: str, part: str = "") -> str:
     """The page of a model. :param part: id of the part of the page that is shown first."""
-    return _address(f"models/{quote(model, safe='')}", part)
+    return f"{_OPEN}/{path_of_model(model)}{'#' if part else ''}{part}"
 
 
 def version_page(model: str, version: int) -> str:
     """The page of a version."""
-    return _address(f"models/{quote(model, safe='')}/versions/{version}")
+    return f"{_OPEN}/{path_of_version(model, version)}"
 
 
 def stored_page(model: str, kind: str, digest: str, of: str = "") -> str:
@@ -35,8 +56,7 @@ def stored_page(model: str, kind: str, digest: str, of: str = "") -> str:
     :param of: reference of the record that names it, where no version and no look does so yet; for an evaluation that
         of the trained model and then its own.
     """
-    asked = f"?of={of}" if of else ""
-    return _address(f"models/{quote(model, safe='')}/blob/{kind}/{digest}{asked}")
+    return f"{_OPEN}/{path_of_stored(model, kind, digest, of)}"
 
 
 def is_address(address: object) -> bool:
@@ -46,7 +66,3 @@ def is_address(address: object) -> bool:
         and address.startswith(f"{_OPEN}/")
         and PAGE.fullmatch(address.removeprefix(f"{_OPEN}/")) is not None
     )
-
-
-def _address(path: str, part: str = "") -> str:
-    return f"{_OPEN}/{path}{'#' if part else ''}{part}"

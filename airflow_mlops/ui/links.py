@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-from urllib.parse import quote
 
+from airflow_mlops.links.addresses import path_of_model, path_of_stored, path_of_version, segment
 from airflow_mlops.ui.mounted import PREFIX, ROUTE
 
 if TYPE_CHECKING:
@@ -41,11 +41,15 @@ class Links:
 
     def model(self, model: str) -> str:
         """The page of a model."""
-        return f"{self.here}/models/{_part(model)}"
+        return f"{self.here}/{path_of_model(model)}"
 
     def version(self, model: str, version: int) -> str:
         """The page of a version."""
-        return f"{self.model(model)}/versions/{version}"
+        return f"{self.here}/{path_of_version(model, version)}"
+
+    def stored(self, model: str, kind: str, digest: str, of: str | int = "") -> str:
+        """A stored report. :param of: what names it: the number of a version or a look."""
+        return f"{self.here}/{path_of_stored(model, kind, digest, of)}"
 
     def static(self, name: str) -> str:
         """A script or a style sheet."""
@@ -57,11 +61,11 @@ class Links:
 
     def dag(self, dag_id: str) -> str:
         """Airflow's page of a DAG; its button "Trigger" opens the form."""
-        return f"{self.airflow}/dags/{_part(dag_id)}"
+        return f"{self.airflow}/dags/{segment(dag_id)}"
 
     def run(self, dag_id: str, run_id: str) -> str:
         """Airflow's page of a run."""
-        return f"{self.dag(dag_id)}/runs/{_part(run_id)}"
+        return f"{self.dag(dag_id)}/runs/{segment(run_id)}"
 
     def required_actions(self, dag_id: str | None = None, run_id: str | None = None) -> str:
         """Airflow's page of what people are asked: in a run, in any run of a DAG, or anywhere."""
@@ -74,8 +78,3 @@ class Links:
         """Scheme and host, where ``airflow`` has them: Airflow names a framed page by its path alone."""
         scheme, colon, rest = self.airflow.partition("://")
         return f"{scheme}{colon}{rest.partition('/')[0]}" if colon else ""
-
-
-def _part(name: str) -> str:
-    """One part of a path. A dot or two alone would lead elsewhere, so they are written out."""
-    return quote(name, safe="") if name.strip(".") else name.replace(".", "%2E")
