@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from airflow_mlops.cli.moment import moment
 from airflow_mlops.core.errors import DataError, PlatformError, SpecError
+from airflow_mlops.core.wording import minute, period
 
 if TYPE_CHECKING:
     from airflow_mlops.core.monitoring.answers import AnswersTable, Maturity
@@ -68,7 +69,7 @@ def run_show(arguments: argparse.Namespace) -> int:
         print(_line(one))
     last = table.last()
     if last is not None:
-        print(f"last take-in, until {last.until:%Y-%m-%d %H:%M}: {last.said}")
+        print(f"last take-in, until {minute(last.until)}: {last.said}")
     return 0
 
 
@@ -88,7 +89,7 @@ def run_export(arguments: argparse.Namespace) -> int:
     batches = table.batches(since, until, as_of=moment("--as-of", arguments.as_of))
     first = next(batches, None)
     if first is None:
-        raise DataError("no answers in that time", given=f"{since:%Y-%m-%d %H:%M} to {until:%Y-%m-%d %H:%M}")
+        raise DataError("no answers in that time", given=period(since, until))
     rows = first.num_rows
     try:
         with landing(out) as aside, pq.ParquetWriter(aside, first.schema, compression="zstd") as writer:
@@ -98,7 +99,7 @@ def run_export(arguments: argparse.Namespace) -> int:
                 rows += batch.num_rows
     except OSError as error:
         raise PlatformError(f"{out} can't be written", given=error.strerror) from None
-    print(f"{out}: {rows:,} rows of {arguments.model}, {since:%Y-%m-%d %H:%M} to {until:%Y-%m-%d %H:%M} UTC")
+    print(f"{out}: {rows:,} rows of {arguments.model}, {period(since, until)} UTC")
     return 0
 
 
@@ -138,10 +139,10 @@ def _rounded_up(at: datetime, step: timedelta) -> datetime:
 
 
 def _line(one: Maturity) -> str:
-    period = f"{one.since:%Y-%m-%d %H:%M} to {one.until:%m-%d %H:%M}"
+    told = f"{minute(one.since)} to {one.until:%m-%d %H:%M}"
     share = f"{100 * one.labelled // one.rows} %" if one.rows else "-"
     counts = f"{one.rows:>12,} {one.labelled:>12,} {share:>7} {one.corrected:>10,} {one.skewed:>8,} {one.unknown:>8,}"
-    return f"{period:<33} {counts}"
+    return f"{told:<33} {counts}"
 
 
 def _duration(text: str) -> timedelta:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from airflow_mlops.cli.moment import moment
 from airflow_mlops.cli.place import existing_store
 from airflow_mlops.core.errors import PlatformError
+from airflow_mlops.core.wording import second
 
 if TYPE_CHECKING:
     from airflow_mlops.core.audit.exporting import AuditEvent
@@ -187,4 +188,4 @@ def _store(arguments: argparse.Namespace) -> Store:
 def _line(event: AuditEvent) -> str:
     run = f" ({event.run})" if event.run else ""
     why = f": {event.why}" if event.why else ""
-    return f"{event.at:%Y-%m-%d %H:%M:%S}  {event.kind:<8}  {event.said}{why}  by {event.who}{run}"
+    return f"{second(event.at)}  {event.kind:<8}  {event.said}{why}  by {event.who}{run}"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from airflow_mlops.cli import of_version
 from airflow_mlops.cli.report_file import write_page
 from airflow_mlops.core.errors import SpecError
+from airflow_mlops.core.wording import size
 
 if TYPE_CHECKING:
     SubParsers = argparse._SubParsersAction[argparse.ArgumentParser]
@@ -59,5 +60,5 @@ def run(arguments: argparse.Namespace) -> int:
         return 0
     page = (as_html if out.suffix == ".html" else as_markdown)(card).encode()
     write_page(page, out)
-    print(f"{out}: card of {dossier.name}, {card.complete} complete, {len(page):,} bytes")
+    print(f"{out}: card of {dossier.name}, {card.complete} complete, {size(len(page))}")
     return 0

@@ -6,6 +6,8 @@ import argparse
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from airflow_mlops.core.wording import days, minute, moment, size
+
 if TYPE_CHECKING:
     from airflow_mlops.core.data.pin import Pin
     from airflow_mlops.core.data.version import Column, DatasetVersion
@@ -123,10 +125,10 @@ def _line(version: DatasetVersion | Pin) -> tuple[str, ...]:
     from airflow_mlops.core.data.catalog import made_of
     from airflow_mlops.core.data.version import DatasetVersion
 
-    taken = f"{version.created_at:%Y-%m-%d %H:%M}"
+    taken = minute(version.created_at)
     if not isinstance(version, DatasetVersion):
         return version.id, taken, "not read yet", f"{len(version.sources):,}", "-", made_of(version)
-    events = f"{version.first_event:%Y-%m-%d} to {version.last_event:%Y-%m-%d}"
+    events = days(version.first_event, version.last_event)
     return version.id, taken, f"{version.rows:,}", f"{len(version.files):,}", events, made_of(version)
 
 
@@ -135,11 +137,11 @@ def _shown(version: DatasetVersion) -> list[str]:
     from airflow_mlops.core.data.diff_text import table
     from airflow_mlops.core.data.event_time import Window
 
-    size = sum(file.size for file in version.files)
+    octets = sum(file.size for file in version.files)
     columns: Sequence[Column] = version.columns
     return [
-        f"{version.name}@{version.id}, taken {version.created_at:%Y-%m-%d %H:%M} UTC",
-        f"{version.rows:,} rows of {len(version.files):,} files ({size / 1e6:,.1f} MB) of {made_of(version)}",
+        f"{version.name}@{version.id}, taken {moment(version.created_at)}",
+        f"{version.rows:,} rows of {len(version.files):,} files ({size(octets)}) of {made_of(version)}",
         *([version.derivation.note] if version.derivation else []),
         f"{version.event_time}: {version.first_event.isoformat()} to {version.last_event.isoformat()}",
         f"window: {Window(version.since, version.until)}",

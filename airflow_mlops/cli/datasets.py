@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from airflow_mlops.cli import screen
 from airflow_mlops.cli.place import add_store, existing_store
+from airflow_mlops.core.wording import counted, days
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -69,7 +70,7 @@ def _all(found: Sequence[DatasetSummary], store: str) -> list[RenderableType]:
             screen.words(_few(one.used_by)),
         )
     more = f"versions of one: airflow-mlops datasets {found[0].name} --store {store}"
-    return [drawn, screen.words(f"{screen.many(len(found), 'data set')}; {more}", "dim", 300)]
+    return [drawn, screen.words(f"{counted(len(found), 'data set')}; {more}", "dim", 300)]
 
 
 def _versions(found: Sequence[VersionUse], store: str) -> list[RenderableType]:
@@ -77,7 +78,7 @@ def _versions(found: Sequence[VersionUse], store: str) -> list[RenderableType]:
     for one in found:
         events = "-"
         if one.first_event is not None and one.last_event is not None:
-            events = f"{one.first_event:%Y-%m-%d} to {one.last_event:%Y-%m-%d}"
+            events = days(one.first_event, one.last_event)
         drawn.add_row(
             screen.words(one.id),
             screen.minute(one.taken),

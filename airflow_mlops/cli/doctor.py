@@ -9,6 +9,8 @@ import sys
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
+from airflow_mlops.core.wording import counted
+
 if TYPE_CHECKING:
     from airflow_mlops.core.doctor import Finding
 
@@ -49,7 +51,7 @@ def run(arguments: argparse.Namespace) -> int:
         print(json.dumps([one.model_dump() for one in told], indent=2))
     else:
         warnings = sum(one.state == "warning" for one in told)
-        print(f"{_counted(problems, 'problem')}, {_counted(warnings, 'warning')}")
+        print(f"{counted(problems, 'problem', zero='no')}, {counted(warnings, 'warning', zero='no')}")
     return _PROBLEMS if problems else 0
 
 
@@ -62,7 +64,3 @@ def _told(findings: Iterable[Finding], *, as_json: bool) -> Iterator[Finding]:
             shown = f"\x1b[{_COLOURS[one.state]}m{state}\x1b[0m" if colour else state
             print(f"{shown}  {one.check:<11}  {one.said}", flush=True)
         yield one
-
-
-def _counted(count: int, what: str) -> str:
-    return f"{count or 'no'} {what}{'' if count == 1 else 's'}"

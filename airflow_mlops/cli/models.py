@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from airflow_mlops.cli import screen
 from airflow_mlops.cli.place import add_store, existing_store
+from airflow_mlops.core.wording import counted
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -62,5 +63,5 @@ def _drawn(seen: Sequence[ModelOverview], store: str) -> Sequence[RenderableType
             screen.words(one.description or "-", longest=80),
         )
     lost = [line for one in seen for line in screen.broken([f"{one.model}: {text}" for text in one.broken])]
-    end = f"{screen.many(len(seen), 'model')}; how they stand: airflow-mlops status --store {store}"
+    end = f"{counted(len(seen), 'model')}; how they stand: airflow-mlops status --store {store}"
     return [found, *lost, screen.words(end, "dim", 300)]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
+from datetime import datetime
 
 from airflow_mlops.core.errors import SpecError
+from airflow_mlops.core.times import in_utc
 
 
 def moment(option: str, text: str | None) -> datetime | None:
@@ -18,4 +19,4 @@ def moment(option: str, text: str | None) -> datetime | None:
         at = datetime.fromisoformat(text.removesuffix("Z"))
     except ValueError:
         raise SpecError(option, given=text, expected="a time in ISO 8601, e.g. 2026-03-01T12:00") from None
-    return at if at.tzinfo else at.replace(tzinfo=timezone.utc)
+    return in_utc(at)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from airflow_mlops.cli.report_file import write_page
 from airflow_mlops.core.errors import RegistryError
+from airflow_mlops.core.wording import minute, period, size
 
 if TYPE_CHECKING:
     from airflow_mlops.core.monitoring.look import Look
@@ -82,9 +83,7 @@ def run_report(arguments: argparse.Namespace) -> int:
         )
     data = get_bytes(store, page)
     write_page(data, arguments.out)
-    print(
-        f"{arguments.out}: {kind} of {arguments.model} until {look.until:%Y-%m-%d %H:%M}, {len(data):,} bytes"
-    )
+    print(f"{arguments.out}: {kind} of {arguments.model} until {minute(look.until)}, {size(len(data))}")
     return 0
 
 
@@ -114,5 +113,4 @@ def _line(look: Look) -> str:
         f"{metric} {look.metrics[metric]:.4f} {look.judged_on or ''}".rstrip() if metric else "no metrics"
     )
     champion = f"v{look.champion}" if look.champion else "no champion"
-    since, until = (one.strftime("%Y-%m-%d %H:%M") for one in (look.since, look.until))
-    return f"{since} to {until}  {champion}  {drift}; {measured}; {look.decision.said}"
+    return f"{period(look.since, look.until)}  {champion}  {drift}; {measured}; {look.decision.said}"

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from airflow_mlops.core.errors import PlatformError
+from airflow_mlops.core.wording import size
 
 if TYPE_CHECKING:
     from airflow_mlops.core.evaluation.report import Evaluation
@@ -32,7 +33,7 @@ def write_report(store: Store, evaluation: Evaluation, what: str, out: Path) -> 
 
     page = read_page(store, evaluation, what)
     write_page(page, out)
-    print(f"{out}: report of {what}, {'passed' if evaluation.passed else 'refused'}, {len(page):,} bytes")
+    print(f"{out}: report of {what}, {'passed' if evaluation.passed else 'refused'}, {size(len(page))}")
     return 0
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from airflow_mlops.cli import screen
 from airflow_mlops.cli.place import add_store, existing_store, require_model
+from airflow_mlops.core.wording import ago
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -73,7 +74,7 @@ def _drawn(seen: RolloutGoingOn, now: datetime, store: str) -> list[RenderableTy
     else:
         newest = seen.looks[-1]
         more = "" if newest.needed is None else f"; about {newest.needed:,} more may decide"
-        said = f"{newest.decision} with {newest.samples:,} samples, {screen.age(newest.at, now)} ago{more}"
+        said = f"{newest.decision} with {newest.samples:,} samples, {ago(newest.at, now)}{more}"
         parts += [screen.words(said, "bold", 200), *_gates(seen.looks)]
     return [*parts, *lost, end]
 
@@ -83,9 +84,9 @@ def _none(seen: RolloutGoingOn, now: datetime) -> str:
     if release is None:
         return f"{seen.model}: no rollout, and none before"
     if release.outcome is None:
-        return f"{seen.model}: no rollout; a release began {screen.age(release.began, now)} ago"
+        return f"{seen.model}: no rollout; a release began {ago(release.began, now)}"
     version = "" if release.version is None else f" of version {release.version}"
-    ended = f"the last release{version} was {release.outcome} {screen.age(release.ended, now)} ago"
+    ended = f"the last release{version} was {release.outcome} {ago(release.ended, now)}"
     return f"{seen.model}: no rollout; {ended}: {release.reason}"
 
 
@@ -103,7 +104,7 @@ def _times(seen: RolloutGoingOn, now: datetime) -> str:
     rollout = seen.rollout
     if rollout is None:
         return ""
-    told = [f"since {screen.minute(rollout.since)} ({screen.age(rollout.since, now)})"]
+    told = [f"since {screen.minute(rollout.since)} ({screen.since(rollout.since, now)})"]
     if rollout.held:
         told.append("held until somebody resumes or aborts it")
     else:

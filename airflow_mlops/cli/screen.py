@@ -13,7 +13,10 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Final, TypeVar
 
+from airflow_mlops.core import wording
 from airflow_mlops.core.errors import StoreError
+from airflow_mlops.core.times import in_utc
+from airflow_mlops.core.wording import line, span
 
 if TYPE_CHECKING:
     from rich.console import Console, Group, RenderableType
@@ -86,8 +89,6 @@ def words(text: str, style: str = "", longest: int = 100) -> Text:
     """Text as it is, on one line."""
     from rich.text import Text
 
-    from airflow_mlops.core.card.wording import line
-
     return Text(line(text, longest), style=style)
 
 
@@ -112,27 +113,14 @@ def mood(overview: ModelOverview) -> Text:
     return words(f"{overview.mood}: {worst.name}, {worst.said}{more}", MOODS[overview.mood], 60)
 
 
-def many(number: int, what: str) -> str:
-    """``1 model``, ``2 models``."""
-    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
-
-
-def age(at: datetime | None, now: datetime) -> str:
-    """How long ago, in its largest unit; a dash where nobody knows."""
-    from airflow_mlops.core.card.reading import when
-    from airflow_mlops.core.card.wording import span
-
-    if at is None:
-        return "-"
-    number, unit, *_ = span(now - when(at)).split()
-    return f"{number} {unit}"
+def since(at: datetime | None, now: datetime) -> str:
+    """How long it has lasted; a dash where nobody knows."""
+    return "-" if at is None else span(in_utc(now) - in_utc(at))
 
 
 def minute(at: datetime | None) -> str:
     """A time to the minute, in UTC; a dash for none."""
-    from airflow_mlops.core.card.reading import when
-
-    return "-" if at is None else f"{when(at):%Y-%m-%d %H:%M}"
+    return "-" if at is None else wording.minute(at)
 
 
 def broken(lines: Sequence[str]) -> list[Text]:

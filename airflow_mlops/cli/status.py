@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from airflow_mlops.cli import screen
 from airflow_mlops.cli.place import add_store, existing_store, require_model
+from airflow_mlops.core.wording import ago, counted
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -72,7 +73,7 @@ def _all(seen: Sequence[ModelOverview], now: datetime, store: str) -> Sequence[R
         found.add_row(
             screen.words(one.model),
             screen.words(_champion(one), "" if one.champion else "bold red"),
-            screen.age(one.champion_since, now),
+            screen.since(one.champion_since, now),
             screen.words(_rollout(one.rollout)),
             screen.mood(one),
             screen.words(_release(one.last_release, now), longest=50),
@@ -87,7 +88,7 @@ def _all(seen: Sequence[ModelOverview], now: datetime, store: str) -> Sequence[R
         found,
         *waiting,
         *lost,
-        screen.words(f"{screen.many(len(seen), 'model')}, {bad:,} bad; {more}", "dim", 300),
+        screen.words(f"{counted(len(seen), 'model')}, {bad:,} bad; {more}", "dim", 300),
     ]
 
 
@@ -100,7 +101,7 @@ def _one(seen: ModelOverview, now: datetime, store: str) -> Sequence[RenderableT
         ("owner", people or "nobody is named"),
         (
             "champion",
-            f"{_champion(seen)} since {screen.minute(seen.champion_since)}, of {screen.many(seen.versions, 'version')}",
+            f"{_champion(seen)} since {screen.minute(seen.champion_since)}, of {counted(seen.versions, 'version')}",
         ),
         ("rollout", _rollout(seen.rollout)),
         ("last release", _release(seen.last_release, now)),
@@ -143,6 +144,6 @@ def _release(release: LastRelease | None, now: datetime) -> str:
         return "none"
     version = "" if release.version is None else f"version {release.version} "
     if release.outcome is None:
-        return f"{version}goes on for {screen.age(release.began, now)}"
+        return f"{version}goes on for {screen.since(release.began, now)}"
     why = f": {release.reason}" if release.reason and release.outcome == "refused" else ""
-    return f"{version}{release.outcome} {screen.age(release.ended, now)} ago{why}"
+    return f"{version}{release.outcome} {ago(release.ended, now)}{why}"

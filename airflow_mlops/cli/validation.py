@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from airflow_mlops.cli.report_file import add_arguments, write_page
 from airflow_mlops.core.errors import DataError
+from airflow_mlops.core.wording import size
 
 if TYPE_CHECKING:
     SubParsers = argparse._SubParsersAction[argparse.ArgumentParser]
@@ -46,6 +47,6 @@ def run_docs(arguments: argparse.Namespace) -> int:
     page = get_bytes(store, result.docs)
     write_page(page, arguments.out)
     print(
-        f"{arguments.out}: data docs of {what}, {'passed' if result.success else 'refused'}, {len(page):,} bytes"
+        f"{arguments.out}: data docs of {what}, {'passed' if result.success else 'refused'}, {size(len(page))}"
     )
     return 0

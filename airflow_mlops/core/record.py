@@ -35,8 +35,3 @@ class Record(BaseModel):
 def utc_now() -> datetime:
     """The current time, aware, in UTC."""
     return datetime.now(timezone.utc)
-
-
-def in_utc(at: datetime) -> datetime:
-    """A time in UTC; one without a zone is taken as UTC."""
-    return (at if at.tzinfo else at.replace(tzinfo=timezone.utc)).astimezone(timezone.utc)

@@ -12,8 +12,8 @@ from fastapi.responses import HTMLResponse
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from airflow_mlops.core.card import wording
-from airflow_mlops.core.drawing.svg import UNPRINTABLE
+from airflow_mlops.core import wording
+from airflow_mlops.core.wording import UNPRINTABLE
 from airflow_mlops.ui.links import Links
 
 #: Text of a record that is longer is cut: a page is for people, and a record may be of any size.

@@ -9,6 +9,7 @@ import pytest
 
 from airflow_mlops.cli.main import main
 from airflow_mlops.core.store import Store, open_store
+from airflow_mlops.core.wording import size
 from tests.core.card.world import live
 
 
@@ -23,7 +24,7 @@ def test_a_page_and_a_markdown_file(place: str, tmp_path: Path, capsys: pytest.C
     page, text = tmp_path / "card.html", tmp_path / "card.md"
     assert main(["card", "orders:2", "--store", place, "--out", str(page)]) == 0
     assert capsys.readouterr().out == (
-        f"{page}: card of orders:2, 21 of 21 sections complete, {page.stat().st_size:,} bytes\n"
+        f"{page}: card of orders:2, 21 of 21 sections complete, {size(page.stat().st_size)}\n"
     )
     assert page.read_text().startswith("<!DOCTYPE html>")
     assert main(["card", "orders:2", "--store", place, "--out", str(text)]) == 0

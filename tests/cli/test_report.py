@@ -15,6 +15,7 @@ from airflow_mlops.core.evaluation.page import render
 from airflow_mlops.core.store import Store, open_store
 from airflow_mlops.core.store.blobs import put_bytes
 from airflow_mlops.core.store.results import keep
+from airflow_mlops.core.wording import size
 from tests.core.evaluation import whole
 from tests.core.registry.world import MODEL, evaluation, register
 
@@ -34,7 +35,7 @@ def test_of_a_refused_evaluation(store: Store, tmp_path: Path, capsys: pytest.Ca
     )
     assert out.read_text() == page
     assert capsys.readouterr().out == (
-        f"{out}: report of evaluation {ref[:12]}, refused, {len(page.encode()):,} bytes\n"
+        f"{out}: report of evaluation {ref[:12]}, refused, {size(len(page.encode()))}\n"
     )
 
 

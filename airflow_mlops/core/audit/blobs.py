@@ -17,6 +17,7 @@ from airflow_mlops.core.progress import Progress, ignore
 from airflow_mlops.core.retention.marking import named
 from airflow_mlops.core.store import Store
 from airflow_mlops.core.store.blobs import blob_key, get_bytes
+from airflow_mlops.core.wording import size
 
 #: Fields of records that hold the hash of a blob. Other hashes need not be those of blobs.
 _FIELDS = frozenset(
@@ -90,7 +91,7 @@ class Blobs:
                 for (sha256, (key, must)), answer in zip(todo.items(), looked, strict=True):
                     self.count += 1
                     if self.count % _TELL_EVERY == 0:
-                        self.progress(f"{self.count:,} blobs hashed ({self.size / 1e6:,.0f} MB)")
+                        self.progress(f"{self.count:,} blobs hashed ({size(self.size)})")
                     yield from self._judged(sha256, key, must, answer)
 
     def _looked(self, sha256: str) -> bytes | Exception:

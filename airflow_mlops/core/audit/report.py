@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from airflow_mlops.core.record import Record
+from airflow_mlops.core.wording import counted, size
 
 FindingKind = Literal[
     "edited entry",
@@ -72,12 +73,8 @@ class AuditReport(Record):
         entries = sum(one.entries for one in self.chains)
         seen = (
             f"{entries:,} entries, {self.records:,} records and {self.blobs:,} blobs "
-            f"({self.blob_bytes / 1e6:,.1f} MB)"
+            f"({size(self.blob_bytes)})"
         )
         if self.whole:
             return f"whole: {seen} are as they were written"
-        return f"not whole: {_count(len(self.findings), 'finding')} in {seen}"
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number:,} {what}{'' if number == 1 else 's'}"
+        return f"not whole: {counted(len(self.findings), 'finding')} in {seen}"

@@ -19,8 +19,9 @@ from airflow_mlops.core.card.blocks import (
     Toned,
     Words,
 )
-from airflow_mlops.core.drawing import html, svg
+from airflow_mlops.core.drawing import html
 from airflow_mlops.core.drawing.html import Markup
+from airflow_mlops.core.wording import plain
 
 
 def as_html(card: Document) -> str:
@@ -61,7 +62,7 @@ def _block(block: Block) -> Markup:
     if isinstance(block, Picture):
         return html.figure(block.svg, block.caption)
     if isinstance(block, Pre):
-        lines = Markup("\n".join(html.text(svg.plain(one)) for one in block.text.splitlines()))
+        lines = Markup("\n".join(html.text(plain(one)) for one in block.text.splitlines()))
         return html.tag("pre", html.tag("code", lines), tabindex="0")
     return _table(block)
 

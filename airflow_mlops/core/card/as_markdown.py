@@ -17,7 +17,7 @@ from airflow_mlops.core.card.blocks import (
     Toned,
     Words,
 )
-from airflow_mlops.core.drawing.svg import plain
+from airflow_mlops.core.wording import plain
 
 #: What means something within a line; underscores within words do not.
 _SIGNS = re.compile(r"[\\`*{}\[\]|~#!]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")

@@ -9,8 +9,8 @@ from airflow_mlops.core.card.dossier import Dossier
 from airflow_mlops.core.card.fields import said, several
 from airflow_mlops.core.card.sections import on_data, on_life, on_lineage, on_quality, on_training
 from airflow_mlops.core.card.sections import written as by_people
-from airflow_mlops.core.card.wording import line, moment, short
 from airflow_mlops.core.evaluation.page_sections import number
+from airflow_mlops.core.wording import days, line, moment, short
 
 
 def card_of(dossier: Dossier) -> Document:
@@ -123,7 +123,7 @@ def _summary(dossier: Dossier, parts: list[Part]) -> Part:
     rows = (
         "unknown"
         if version is None
-        else f"{version.rows:,} rows, {version.first_event:%Y-%m-%d} to {version.last_event:%Y-%m-%d}"
+        else f"{version.rows:,} rows, {days(version.first_event, version.last_event)}"
     )
     pairs.append(("learned from", rows))
     for name in _main_metrics(dossier):

@@ -9,6 +9,7 @@ from airflow_mlops.core.data.pin import Pin, pin_key
 from airflow_mlops.core.data.version import DatasetRef, DatasetVersion, dataset_key
 from airflow_mlops.core.record import Record
 from airflow_mlops.core.store.base import is_key
+from airflow_mlops.core.wording import day
 
 #: More ancestors than this are not followed: a chain of that many would be a loop, or an attack.
 _MOST = 200
@@ -81,7 +82,7 @@ def _why_gone(known: History, ref: DatasetRef) -> str:
     name = f"{ref.name}@{ref.id}"
     for erasure in known.erasures:
         if any(one.dataset == ref for one in erasure.tombstones):
-            return f"erased on {erasure.at:%Y-%m-%d} by {erasure.who}: {erasure.why}"
+            return f"erased on {day(erasure.at)} by {erasure.who}: {erasure.why}"
     pruned = _pruned(known, name)
     if pruned:
         return pruned
@@ -94,7 +95,7 @@ def _why_gone(known: History, ref: DatasetRef) -> str:
 
 def _pruned(known: History, name: str) -> str:
     runs: Iterable[str] = (
-        f"removed by retention on {one.at:%Y-%m-%d}"
+        f"removed by retention on {day(one.at)}"
         for one in known.prunings
         if name in one.datasets and not one.dry_run
     )

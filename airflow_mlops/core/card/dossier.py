@@ -10,7 +10,7 @@ from datetime import datetime
 from airflow_mlops.core.card.data_trail import Trail, trail_of
 from airflow_mlops.core.card.history import History
 from airflow_mlops.core.card.places import Left, Place, left, places
-from airflow_mlops.core.card.reading import Gap, when
+from airflow_mlops.core.card.reading import Gap
 from airflow_mlops.core.data.erasures import Erasure
 from airflow_mlops.core.labels.record import LabelAudit
 from airflow_mlops.core.monitoring.alerts.log import AlertEntry
@@ -25,6 +25,7 @@ from airflow_mlops.core.registry.version import ModelVersion
 from airflow_mlops.core.reproduction.record import Reproduction
 from airflow_mlops.core.rollout.stage_verdicts import StageVerdict
 from airflow_mlops.core.store import Store
+from airflow_mlops.core.times import in_utc
 from airflow_mlops.core.validation.result import ValidationResult
 
 
@@ -113,7 +114,7 @@ def gather(
     trail = trail_of(known, record.dataset)
     run = record.run.key if record.run else None
     approvals = tuple(one for one in known.approvals if one.version == version)
-    moment = reader.as_of or max(when(record.created_at), known.newest)
+    moment = reader.as_of or max(in_utc(record.created_at), known.newest)
     placed = places(known.numbered_deployments, version, moment, known.proofs)
     found = Dossier(
         model=model,
@@ -150,7 +151,7 @@ def _hash_of_record(store: Store, model: str, version: int) -> str:
 
 
 def _policy(policies: Sequence[PolicyChange], record: ModelVersion, run: str | None) -> PolicyChange | None:
-    held = [one for one in policies if one.run == run or when(one.at) <= when(record.created_at)]
+    held = [one for one in policies if one.run == run or in_utc(one.at) <= in_utc(record.created_at)]
     return held[-1] if held else None
 
 
@@ -167,7 +168,7 @@ def _alerts(
     named = re.compile(rf"\b(?:version |v){version}\b")
 
     def about(entry: AlertEntry) -> bool:
-        at, alert = when(entry.at), entry.alert
+        at, alert = in_utc(entry.at), entry.alert
         if any(one.since <= at and (one.until is None or at < one.until) for one in served):
             return True
         texts = (alert.title, alert.how_bad, *alert.details)
@@ -189,7 +190,7 @@ def _predictions(known: History, version: int) -> Predictions | None:
     made = [one for one in known.scorings if one.version == version]
     if not made:
         return None
-    times = [when(one.scored_at) for one in made]
+    times = [in_utc(one.scored_at) for one in made]
     return Predictions(
         runs=len(made),
         rows=sum(one.rows for one in made),

@@ -7,7 +7,7 @@ from datetime import datetime, timezone
 from functools import cached_property
 from typing import TypeVar
 
-from airflow_mlops.core.card.reading import Reader, when
+from airflow_mlops.core.card.reading import Reader
 from airflow_mlops.core.data.erasures import Erasure, erasure_log
 from airflow_mlops.core.errors import RegistryError
 from airflow_mlops.core.monitoring.alerts.log import AlertEntry, alert_log
@@ -27,6 +27,8 @@ from airflow_mlops.core.rollout.stage_verdicts import StageVerdict, verdict_pref
 from airflow_mlops.core.scoring.record import Scored, predictions_log
 from airflow_mlops.core.serving.served import Served, served_log
 from airflow_mlops.core.store import Log, Store
+from airflow_mlops.core.times import in_utc
+from airflow_mlops.core.wording import second
 
 R = TypeVar("R", bound=Record)
 
@@ -63,8 +65,8 @@ class History:
             return record
         raise RegistryError(
             f"{self.model}:{number} was not registered yet",
-            given=f"as of {self.reader.as_of:%Y-%m-%d %H:%M:%S}",
-            expected=f"{record.created_at:%Y-%m-%d %H:%M:%S} or later",
+            given=f"as of {second(self.reader.as_of)}",
+            expected=f"{second(record.created_at)} or later",
         )
 
     def verdicts(self, number: int) -> tuple[StageVerdict, ...]:
@@ -80,7 +82,7 @@ class History:
             self.deployments, self.releases, self.approvals, self.policies, self.looks, self.alerts, self.requests,
             self.reproductions, self.erasures, self.proofs,
         )  # fmt: skip
-        times = [when(getattr(entry, "at")) for log in logs for entry in log]  # noqa: B009 - all of these have one
+        times = [in_utc(getattr(entry, "at")) for log in logs for entry in log]  # noqa: B009 - all of these have one
         return max(times, default=datetime.min.replace(tzinfo=timezone.utc))
 
     @cached_property
@@ -157,7 +159,7 @@ class History:
     def _verdicts_below(self, prefix: str) -> tuple[StageVerdict, ...]:
         found = self.reader.below(prefix, StageVerdict, "verdict on a stage")
         told = (one for one in found if self.reader.known(one.at))
-        return tuple(sorted(told, key=lambda one: when(one.at)))
+        return tuple(sorted(told, key=lambda one: in_utc(one.at)))
 
     def _read(self, log: Log[R], what: str) -> tuple[R, ...]:
         def at(entry: R) -> datetime:

@@ -8,10 +8,10 @@ from datetime import datetime, timedelta
 
 from airflow_mlops.core.card.blocks import Block, Picture, Words
 from airflow_mlops.core.card.places import Place
-from airflow_mlops.core.card.wording import line, moment
 from airflow_mlops.core.drawing import svg
 from airflow_mlops.core.drawing.chart import Legend, Plot, Tick, around, dot, whisker
 from airflow_mlops.core.evaluation.report import Evaluation, SliceMetrics
+from airflow_mlops.core.wording import line, moment
 
 #: Rows of a picture; the table beside it holds more.
 _MOST = 24

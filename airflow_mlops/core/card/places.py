@@ -6,10 +6,11 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from itertools import pairwise
 
-from airflow_mlops.core.record import Record, in_utc
+from airflow_mlops.core.record import Record
 from airflow_mlops.core.registry import places as registry
 from airflow_mlops.core.registry.deployment import Deployment
 from airflow_mlops.core.serving.served import Served
+from airflow_mlops.core.times import in_utc
 
 
 class Place(registry.Place):

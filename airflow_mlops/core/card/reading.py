@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
-from datetime import datetime, timezone
+from datetime import datetime
 from typing import TypeVar
 
 from airflow_mlops.core.errors import KeyMissing, StoreError
@@ -13,6 +13,7 @@ from airflow_mlops.core.record import Record
 from airflow_mlops.core.store import Log, Store
 from airflow_mlops.core.store.blobs import get_bytes
 from airflow_mlops.core.store.results import parse, recall
+from airflow_mlops.core.times import in_utc
 
 R = TypeVar("R", bound=Record)
 T = TypeVar("T")
@@ -33,11 +34,6 @@ class Gap(Record):
     why: str
 
 
-def when(at: datetime) -> datetime:
-    """A time in UTC; one without a zone is taken as UTC."""
-    return (at if at.tzinfo else at.replace(tzinfo=timezone.utc)).astimezone(timezone.utc)
-
-
 class Reader:
     """Reads records up to a moment; remembers what could not be read, and the newest time that was seen.
 
@@ -46,7 +42,7 @@ class Reader:
 
     def __init__(self, store: Store, as_of: datetime | None) -> None:
         self.store = store
-        self.as_of = when(as_of) if as_of else None
+        self.as_of = in_utc(as_of) if as_of else None
         self.gaps: list[Gap] = []
 
     def log(self, log: Log[R], what: str, at: Callable[[R], datetime]) -> tuple[tuple[int, R], ...]:
@@ -62,7 +58,7 @@ class Reader:
 
     def known(self, at: datetime) -> bool:
         """Whether something of this time was known at the moment that is asked about."""
-        return self.as_of is None or when(at) <= self.as_of
+        return self.as_of is None or in_utc(at) <= self.as_of
 
     def blob(self, ref: str | None, cls: type[R], what: str) -> R | None:
         """The record that is kept under a hash; None where none is named or it can't be read."""

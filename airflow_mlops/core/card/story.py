@@ -8,13 +8,14 @@ from datetime import datetime
 from airflow_mlops.core.card.card import stands
 from airflow_mlops.core.card.dossier import Dossier, gather
 from airflow_mlops.core.card.history import History
-from airflow_mlops.core.card.reading import Gap, when
+from airflow_mlops.core.card.reading import Gap
 from airflow_mlops.core.card.story_events import Event, of_life, of_making, of_traffic
-from airflow_mlops.core.card.wording import line, moment, short
 from airflow_mlops.core.record import Record
 from airflow_mlops.core.registry.policies import PolicyChange
 from airflow_mlops.core.registry.releases import ReleaseEvent
 from airflow_mlops.core.store import Store
+from airflow_mlops.core.times import in_utc
+from airflow_mlops.core.wording import line, moment, second, short
 
 
 class Story(Record):
@@ -44,7 +45,7 @@ def tell(store: Store, model: str, version: int | None = None, *, as_of: datetim
     events = [event for one in dossiers for event in _events(one)]
     events += [_ended(one) for one in history.releases if one.version is None and one.event == "refused"]
     events += [_changed(one) for one in history.policies]
-    newest = max(dossiers, key=lambda one: when(one.as_of))
+    newest = max(dossiers, key=lambda one: in_utc(one.as_of))
     champion = next((one for one in reversed(dossiers) if one.place and one.place.role == "champion"), None)
     now = stand(champion) if champion else f"no version of {model} answers requests"
     return _story(model, [newest], events, now)
@@ -65,7 +66,7 @@ def lines(story: Story) -> Iterator[str]:
     """The story for a terminal: a line for each event, what belongs to it indented below, and how it stands now."""
     width = max((len(event.kind) for event in story.events), default=0)
     for event in story.events:
-        time = f"{when(event.at):%Y-%m-%d %H:%M:%S}" if event.dated else " " * 19
+        time = second(event.at) if event.dated else " " * 19
         yield f"{time}  {event.kind:<{width}}  {event.said}"
         for more in event.details:
             yield f"{'':<19}  {'':<{width}}    {more}"
@@ -87,7 +88,7 @@ def _events(dossier: Dossier) -> list[Event]:
 
 def _story(about: str, dossiers: list[Dossier], events: Iterable[Event], now: str) -> Story:
     """In the order of time; of one moment in the order of the lifecycle. What two versions share stands once."""
-    ordered = sorted(dict.fromkeys(events), key=lambda event: (when(event.at), event.order))
+    ordered = sorted(dict.fromkeys(events), key=lambda event: (in_utc(event.at), event.order))
     newest = dossiers[-1]
     return Story(about=about, as_of=newest.as_of, events=tuple(ordered), now=now, gaps=newest.gaps)
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from datetime import datetime
 
 from airflow_mlops.core.card.dossier import Dossier
-from airflow_mlops.core.card.reading import when
-from airflow_mlops.core.card.wording import count, day, line, moment, short, size, span
 from airflow_mlops.core.data.version import DatasetVersion
 from airflow_mlops.core.evaluation.page_sections import number
 from airflow_mlops.core.record import Record
 from airflow_mlops.core.registry.approvals import ApprovalRecord
+from airflow_mlops.core.times import in_utc
+from airflow_mlops.core.wording import count, day, line, moment, short, size, span
 
 #: Files of one dataset version that are told one by one.
 _FILES = 100
@@ -234,5 +234,5 @@ def _erasures(dossier: Dossier) -> list[Event]:
         said = f"{one.state} by {line(one.who, 100)}: {rows} rows of subject {short(line(one.subject))}"
         learned = ", ".join(map(str, one.retrain)) or "none"
         why = (f"why: {line(one.why, 300)}", f"versions that learned from them: {learned}")
-        events.append(Event(at=when(one.at), kind="erasure", said=said, details=why, order=90))
+        events.append(Event(at=in_utc(one.at), kind="erasure", said=said, details=why, order=90))
     return events

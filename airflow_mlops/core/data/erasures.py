@@ -13,6 +13,7 @@ from airflow_mlops.core.errors import DataErased
 from airflow_mlops.core.record import Record
 from airflow_mlops.core.store.base import Store
 from airflow_mlops.core.store.log import Log
+from airflow_mlops.core.wording import day
 
 
 class Tombstone(Record):
@@ -76,7 +77,7 @@ def why_erased(store: Store, ref: DatasetRef) -> DataErased | None:
         if stone.dataset == ref:
             other = f"{stone.replaced_by.name}@{stone.replaced_by.id}" if stone.replaced_by else None
             return DataErased(
-                f"rows of dataset version {ref.name}@{ref.id} were erased on {erasure.at:%Y-%m-%d} by {erasure.who} "
+                f"rows of dataset version {ref.name}@{ref.id} were erased on {day(erasure.at)} by {erasure.who} "
                 f"(request {number} of {_model_of(ref.name)})",
                 replaced_by=other,
                 remedy=f"{other} holds the other rows" if other else "no other row was left",
@@ -104,7 +105,7 @@ def refuse_erased(store: Store, name: str, files: Iterable[DataFile], root: str 
         erasure, stone = found
         other = f"{stone.replaced_by.name}@{stone.replaced_by.id}" if stone.replaced_by else None
         raise DataErased(
-            f"{file.source} still holds rows that were erased from {name} on {erasure.at:%Y-%m-%d}",
+            f"{file.source} still holds rows that were erased from {name} on {day(erasure.at)}",
             replaced_by=other,
             remedy="delete them at the source" + (f", or go on with version {other}" if other else ""),
         )

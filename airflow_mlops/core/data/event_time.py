@@ -7,6 +7,7 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from airflow_mlops.core.errors import DataError
+from airflow_mlops.core.times import in_utc
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -95,8 +96,8 @@ class Window:
     until: datetime | None = None
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "since", _aware(self.since))
-        object.__setattr__(self, "until", _aware(self.until))
+        object.__setattr__(self, "since", in_utc(self.since) if self.since else None)
+        object.__setattr__(self, "until", in_utc(self.until) if self.until else None)
         if self.since and self.until and self.since >= self.until:
             raise DataError("window of event time is empty", given=str(self), expected="since before until")
 
@@ -118,9 +119,3 @@ class Window:
         if self.until:
             inside = pc.and_(inside, pc.fill_null(pc.less(times, pa.scalar(self.until, time_type())), False))
         return inside
-
-
-def _aware(time: datetime | None) -> datetime | None:
-    if time is None:
-        return None
-    return (time if time.tzinfo else time.replace(tzinfo=timezone.utc)).astimezone(timezone.utc)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from datetime import datetime, timedelta, timezone
+from datetime import timedelta
 from email.utils import parsedate_to_datetime
 from urllib.parse import urlsplit
 
 from airflow_mlops.core.doctor.finding import Finding, ok, problem, warning
 from airflow_mlops.core.record import utc_now
+from airflow_mlops.core.times import in_utc
+from airflow_mlops.core.wording import second
 
 #: From here on S3 refuses what was signed here, with RequestTimeTooSkewed:
 #: https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
@@ -30,7 +32,7 @@ def check_clock(servers: Mapping[str, str]) -> Iterator[Finding]:
             told += 1
             yield _judged(name, skew)
     if not told:
-        yield ok("clock", f"{utc_now():%F %T} UTC; there is no server to compare it with")
+        yield ok("clock", f"{second(utc_now())} UTC; there is no server to compare it with")
 
 
 def ahead_of(url: str) -> timedelta | None:
@@ -41,16 +43,11 @@ def ahead_of(url: str) -> timedelta | None:
     try:
         # S3 lies beyond the proxy of the environment, if there is one; what is on this machine does not.
         answer = httpx.get(url, timeout=_TIMEOUT, trust_env=not _on_loopback(url))
-        date = _moment(answer.headers["date"])
+        date = in_utc(parsedate_to_datetime(answer.headers["date"]))
     except (httpx.HTTPError, httpx.InvalidURL, KeyError, ValueError):
         return None
     # The header has whole seconds, cut off: half a second more is the best guess.
     return before + (utc_now() - before) / 2 - (date + timedelta(milliseconds=500))
-
-
-def _moment(text: str) -> datetime:
-    moment = parsedate_to_datetime(text)
-    return moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
 
 
 def _on_loopback(url: str) -> bool:

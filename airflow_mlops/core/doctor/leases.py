@@ -11,6 +11,7 @@ from airflow_mlops.core.doctor.finding import Finding, ok, warning
 from airflow_mlops.core.record import utc_now
 from airflow_mlops.core.registry.deployment import Deployment, is_live
 from airflow_mlops.core.registry.deployments import DeploymentLog
+from airflow_mlops.core.wording import counted, second
 
 if TYPE_CHECKING:
     from airflow_mlops.core.store import Store
@@ -31,13 +32,11 @@ def check_leases(store: Store) -> Iterator[Finding]:
             quiet = False
             yield finding
     if quiet:
-        yield ok(
-            "rollouts", f"{live or 'no'} rollout{'' if live == 1 else 's'} in progress, and none left behind"
-        )
+        yield ok("rollouts", f"{counted(live, 'rollout', zero='no')} in progress, and none left behind")
 
 
 def _judged(model: str, entry: Deployment, now: datetime) -> Finding | None:
-    until = f"{entry.lease_until:%F %T %Z}" if entry.lease_until else "the end"
+    until = f"{second(entry.lease_until)} UTC" if entry.lease_until else "the end"
     if not is_live(entry, now):
         return warning(
             "rollouts",

@@ -11,6 +11,7 @@ from airflow_mlops.core.doctor.finding import Finding, of_error, ok, problem, wa
 from airflow_mlops.core.doctor.places import standing
 from airflow_mlops.core.errors import PlatformError
 from airflow_mlops.core.store.cache import cache_dir
+from airflow_mlops.core.wording import size
 
 #: Captures may wait up to this on the disk of an endpoint server.
 SCARCE = 1 << 30
@@ -46,12 +47,12 @@ def check_disk(places: Mapping[str, Path], scarce: int = SCARCE, full: int = FUL
             together.setdefault(device, []).append(f"{name} ({path})")
             free[device] = usage.free
     for device, names in together.items():
-        found = f"{free[device] / 1e9:,.1f} GB free for {', '.join(names)}"
+        found = f"{size(free[device])} free for {', '.join(names)}"
         remedy = "make room, or set AIRFLOW_MLOPS_CACHE and AIRFLOW_MLOPS_SPOOL to a larger disk"
         if free[device] < full:
-            yield problem("disk", found, f"{full / 1e9:,.1f} GB", remedy)
+            yield problem("disk", found, size(full), remedy)
         elif free[device] < scarce:
-            yield warning("disk", found, f"{scarce / 1e9:,.1f} GB", remedy)
+            yield warning("disk", found, size(scarce), remedy)
         else:
             yield ok("disk", found)
 

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from html import escape
 
 from airflow_mlops.core.drawing import svg
+from airflow_mlops.core.wording import plain
 
 #: Nothing is loaded, run, sent or embedded; only the page's own style sheet counts.
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
@@ -60,7 +61,7 @@ Content = str | Markup
 
 def text(content: object) -> Markup:
     """Plain text as HTML; what is HTML already stays as it is."""
-    return content if isinstance(content, Markup) else Markup(escape(svg.plain(str(content))))
+    return content if isinstance(content, Markup) else Markup(escape(plain(str(content))))
 
 
 def tag(name: str, *parts: object, **attributes: str) -> Markup:

@@ -6,12 +6,12 @@ without style sheets loses nothing. Nothing has an id, and classes have a prefix
 
 from __future__ import annotations
 
-import re
 import textwrap
 from collections.abc import Iterable
 from html import escape
 
 from airflow_mlops.core.gates import Outcome
+from airflow_mlops.core.wording import plain
 
 #: Colour on a light page, and on a dark one, by role. Green and red after Okabe & Ito, "Color universal design", 2008.
 _COLOURS = {
@@ -26,10 +26,6 @@ _COLOURS = {
     "fail": ("#d55e00", "#ff8f45"),
     "inconclusive": ("#59626b", "#a4adb6"),
 }
-#: What XML can't hold, and what turns the direction of the text around it.
-UNPRINTABLE = re.compile(
-    "[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]|[\u202a-\u202e\u2066-\u2069]"
-)
 _FAR = 1e5
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
 
@@ -86,11 +82,6 @@ def stroke(role: str, width: float = 1.0, *, also: str = "") -> str:
         else f'class="am-{role}-line" fill="none"'
     )
     return f'{filled} stroke="{_COLOURS[role][0]}" stroke-width="{width:g}"'
-
-
-def plain(text: str) -> str:
-    """Text on one line; what XML can't hold, or would turn its direction, is shown as a replacement character."""
-    return " ".join(UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", text).split())
 
 
 def safe(text: str) -> str:

@@ -13,6 +13,7 @@ from airflow_mlops.core.progress import Progress, ignore
 from airflow_mlops.core.registry.versions import Registry
 from airflow_mlops.core.store import Store
 from airflow_mlops.core.store.results import read_kept
+from airflow_mlops.core.wording import moment
 
 #: What no erasure reaches from here.
 OUT_OF_REACH = (
@@ -41,7 +42,7 @@ def erasure_lines(store: Store, model: str, record: Erasure, champion: int | Non
     """What an erasure did, in words, a line for each thing."""
     rows = sum(stone.rows for stone in record.tombstones)
     yield (
-        f"erased from {model} on {record.at:%Y-%m-%d %H:%M} UTC by {record.who}: {rows:,} rows of "
+        f"erased from {model} on {moment(record.at)} by {record.who}: {rows:,} rows of "
         f"{len(record.tombstones):,} dataset versions"
     )
     for stone in record.tombstones:

@@ -28,6 +28,7 @@ from airflow_mlops.core.progress import Progress, ignore
 from airflow_mlops.core.serving.captures import captures_prefix
 from airflow_mlops.core.store import Log, Store
 from airflow_mlops.core.store.removal import Removal
+from airflow_mlops.core.wording import day
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ def erase(
     work = _Work(store, store, model, columns, root, progress)
     for other in _unfinished(erasure_log(store, model)):
         if other.subject != subject.hash:
-            progress(f"finishing the erasure that {other.who} began on {other.at:%Y-%m-%d}")
+            progress(f"finishing the erasure that {other.who} began on {day(other.at)}")
             asked = Request(other.who, other.why, other.at, other.run)
             work.carry_out(replace(subject, hash=other.subject, plain=None), asked)
     return work.carry_out(subject, request)

@@ -30,6 +30,7 @@ from airflow_mlops.core.training.labels import labels_of, require_two_values
 from airflow_mlops.core.training.matrix import frame_matrix
 from airflow_mlops.core.training.predictor import Predictor, load_booster, score_matrix
 from airflow_mlops.core.training.run import Rows, fit_rows
+from airflow_mlops.core.wording import day, days
 
 if TYPE_CHECKING:
     import numpy as np
@@ -97,7 +98,7 @@ class _Period:
     chosen: NDArray[np.int64]
 
     def __str__(self) -> str:
-        return f"{self.start:%Y-%m-%d} to {self.end:%Y-%m-%d}"
+        return days(self.start, self.end)
 
 
 def ageing_metric(spec: ModelSpec) -> str:
@@ -206,7 +207,7 @@ def _curve(
     fresh_for = _evenly(len(periods))
     more = sum(history.before(periods[number].start) for number in fresh_for) / max(count, 1) * seconds
     progress(
-        f"ageing: trained on {count:,} rows until {until:%Y-%m-%d} in {seconds:.0f} s; {len(periods)} later periods, "
+        f"ageing: trained on {count:,} rows until {day(until)} in {seconds:.0f} s; {len(periods)} later periods, "
         f"{len(fresh_for)} fresh models to train, about {more:.0f} s"
     )
     found: list[tuple[_Period, Drawn]] = []

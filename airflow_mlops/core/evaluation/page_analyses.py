@@ -17,6 +17,7 @@ from airflow_mlops.core.evaluation.analysis import (
     SliceSearchResult,
 )
 from airflow_mlops.core.evaluation.page_sections import number
+from airflow_mlops.core.wording import day, days
 
 _MOST_ROWS = 50
 
@@ -169,7 +170,7 @@ def ageing(result: Ageing) -> Markup:
     parts.append(
         html.tag(
             "p",
-            f"Trained on the {result.train_rows:,} rows until {result.trained_until:%Y-%m-%d} and scored in each "
+            f"Trained on the {result.train_rows:,} rows until {day(result.trained_until)} and scored in each "
             "later period. The fresh model is trained on all rows before the period. A period that is hard for both "
             "shows no ageing; what ages is the gap.",
             class_="note",
@@ -193,7 +194,7 @@ def _periods(result: Ageing) -> Markup:
         between = f"{gap[1]:.1%} to {gap[2]:.1%}" if gap and gap[1] is not None and gap[2] is not None else ""
         rows.append(
             (
-                f"{one.start:%Y-%m-%d} to {one.end:%Y-%m-%d}", f"{one.rows:,}", number(one.value),
+                days(one.start, one.end), f"{one.rows:,}", number(one.value),
                 f"{number(one.low)} to {number(one.high)}", number(one.fresh),
                 f"{gap[0]:.1%}" if gap else number(None), between,
             )

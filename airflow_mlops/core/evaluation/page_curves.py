@@ -9,6 +9,7 @@ from airflow_mlops.core.drawing.axes import number_text
 from airflow_mlops.core.drawing.chart import Legend, Plot, Tick, around, dot, polyline, whisker
 from airflow_mlops.core.evaluation.analysis import Ageing, AgeingPoint, Calibration, CostResult
 from airflow_mlops.core.gates import HIGHER_IS_BETTER
+from airflow_mlops.core.wording import day
 
 _DAY = timedelta(days=1)
 
@@ -80,7 +81,7 @@ def ageing(result: Ageing) -> str:
             parts.append(dot("diamond", x + 6, plot.y(one.fresh), "ink"))
         parts.append(dot("disc", x - 6, plot.y(one.value), "edge"))
     words = "; ".join(
-        f"{one.start:%Y-%m-%d}: {one.value:.4g} ({one.low:.4g} to {one.high:.4g})"
+        f"{day(one.start)}: {one.value:.4g} ({one.low:.4g} to {one.high:.4g})"
         + ("" if one.fresh is None else f", fresh {one.fresh:.4g}")
         for one in result.points
     )

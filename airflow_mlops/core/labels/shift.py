@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from airflow_mlops.core.labels.record import LabelCount, LabelShift
+from airflow_mlops.core.wording import day
 
 if TYPE_CHECKING:
     import numpy as np
@@ -31,7 +32,7 @@ def shift_by_period(times: pd.Series, labels: NDArray[np.float64], periods: int 
     for number in range(periods):
         inside = place == number
         if inside.any():
-            groups.append(count(f"{edges[number]:%Y-%m-%d}", times[inside], labels[inside]))
+            groups.append(count(day(edges[number]), times[inside], labels[inside]))
     return shift("period", groups)
 
 

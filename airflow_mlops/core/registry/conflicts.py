@@ -6,6 +6,7 @@ from datetime import datetime
 
 from airflow_mlops.core.errors import DeploymentConflict, RolloutHeld
 from airflow_mlops.core.registry.deployment import Deployment, is_live
+from airflow_mlops.core.wording import second
 
 
 def require_free(model: str, current: Deployment, run: str, now: datetime) -> None:
@@ -35,7 +36,7 @@ def require_not_held(model: str, current: Deployment, run: str, now: datetime) -
             remedy="resume or abort the rollout",
         )
     raise DeploymentConflict(
-        f"the hold of version {version} of {model} was over at {current.lease_until:%F %T %Z}",
+        f"the hold of version {version} of {model} was over at {second(current.lease_until)} UTC",
         given=given,
         remedy="start a new release",
     )
@@ -62,7 +63,7 @@ def require_in_place(model: str, current: Deployment, version: int, run: str, no
     if (current.run, current.challenger) == (run, version):
         if is_live(current, now):
             return
-        problem = f"the place of version {version} of {model} ended at {current.lease_until:%F %T %Z}"
+        problem = f"the place of version {version} of {model} ended at {second(current.lease_until)} UTC"
     elif current.action == "fallback":
         problem = f"{model} is on its fallback rule: version {version} was compared with nothing"
     else:
@@ -93,7 +94,7 @@ def require_live(model: str, current: Deployment, now: datetime) -> None:
     """The challenger's place is not over."""
     if not is_live(current, now):
         raise DeploymentConflict(
-            f"the place of version {current.challenger} of {model} ended at {current.lease_until:%F %T %Z}",
+            f"the place of version {current.challenger} of {model} ended at {second(current.lease_until)} UTC",
             given=f"newest entry {current.action} by {current.who}: {current.why}",
             remedy="start a new release",
         )

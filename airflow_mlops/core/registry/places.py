@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, Protocol
 
-from airflow_mlops.core.record import Record, in_utc
+from airflow_mlops.core.record import Record
+from airflow_mlops.core.times import in_utc
 
 Role = Literal["champion", "shadow", "canary"]
 _Key = tuple[int, Role, float]

@@ -26,6 +26,7 @@ from airflow_mlops.core.store import Log, Store
 from airflow_mlops.core.store.blobs import blob_key
 from airflow_mlops.core.store.chain import note_removal
 from airflow_mlops.core.store.removal import Removal
+from airflow_mlops.core.wording import size
 
 if TYPE_CHECKING:
     from airflow_mlops.spec import Retention
@@ -56,8 +57,8 @@ class Pruning(Record):
         would = "would be " if self.dry_run else ""
         return (
             f"{len(self.datasets)} dataset versions of {self.model} and {self.removed:,} blobs "
-            f"({self.removed_bytes / 1e6:,.1f} MB) {would}removed; {len(self.condemned):,} blobs "
-            f"({self.condemned_bytes / 1e6:,.1f} MB) go when their grace is over"
+            f"({size(self.removed_bytes)}) {would}removed; {len(self.condemned):,} blobs "
+            f"({size(self.condemned_bytes)}) go when their grace is over"
         )
 
 

@@ -24,6 +24,7 @@ from airflow_mlops.core.serving.trial import (
     is_broken,
     try_version,
 )
+from airflow_mlops.core.wording import moment
 
 if TYPE_CHECKING:
     from airflow_mlops.core.rollout.conduct import Conductor
@@ -167,7 +168,7 @@ class _Healer:
     def _by_rule(self, entry: Deployment) -> str:
         """That the rule answers, why, and what leads out of it."""
         model, back = self.conductor.spec.name, self.conductor.log.stood_in_for()
-        told = f"the fallback rule answers since {entry.at:%Y-%m-%d %H:%M %Z}, by {entry.who}: {entry.why}"
+        told = f"the fallback rule answers since {moment(entry.at)}, by {entry.who}: {entry.why}"
         way = f"nothing goes back by itself: mend the model and run {model}.release"
         if entry.champion is not None or back is None:
             return f"{told}; a person goes back by {model}.rollback"

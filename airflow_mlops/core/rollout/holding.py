@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from airflow_mlops.core.rollout.placement import Placement
 from airflow_mlops.core.rollout.verdict import Verdict
+from airflow_mlops.core.wording import second
 
 if TYPE_CHECKING:
     from airflow_mlops.spec import Rollout
@@ -24,7 +25,7 @@ def under_hold(verdict: Verdict, place: Placement) -> Verdict:
     if not place.held or verdict.decision == "ROLLBACK":
         return verdict
     entry = place.entry
-    reason = f"held by {entry.who} since {entry.at:%F %T %Z}: {entry.why}; waits for a resume"
+    reason = f"held by {entry.who} since {second(entry.at)} UTC: {entry.why}; waits for a resume"
     if verdict.reason != entry.why:
         reason += f"; by now: {verdict.reason}"
     return verdict.model_copy(update={"decision": "CONTINUE", "held": True, "reason": reason})

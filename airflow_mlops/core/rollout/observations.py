@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import datetime
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +21,7 @@ import numpy.typing as npt
 from airflow_mlops.core.rollout.betting import Flags, Floats, Hashes, Indices
 from airflow_mlops.core.rollout.scales import Objective
 from airflow_mlops.core.rollout.table import Seen, Table
+from airflow_mlops.core.times import in_utc
 
 if TYPE_CHECKING:
     from airflow_mlops.core.rollout.verdict import Stage
@@ -67,7 +68,7 @@ class Window:
 
 def seconds(at: datetime) -> float:
     """Seconds since the epoch; a time without a zone is taken as UTC."""
-    return (at if at.tzinfo else at.replace(tzinfo=timezone.utc)).timestamp()
+    return in_utc(at).timestamp()
 
 
 def hashes(names: Sequence[str]) -> Hashes:

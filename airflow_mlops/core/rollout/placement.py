@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from airflow_mlops.core.registry.deployment import Deployment, is_live
+from airflow_mlops.core.wording import second
 
 if TYPE_CHECKING:
     from airflow_mlops.spec import Stage
@@ -64,8 +65,8 @@ def out_of_place(place: Placement | None, stage: Stage, version: int, run: str, 
     if entry.action != stage:
         return f"version {version} is in {entry.action}, not in {stage}"
     if entry.held and not is_live(entry, now):
-        held = f"held by {entry.who} since {entry.at:%F %T %Z}: {entry.why}"
-        return f"version {version} was {held}; nobody resumed it before {entry.lease_until:%F %T %Z}"
+        held = f"held by {entry.who} since {second(entry.at)} UTC: {entry.why}"
+        return f"version {version} was {held}; nobody resumed it before {second(entry.lease_until)} UTC"
     return ""
 
 

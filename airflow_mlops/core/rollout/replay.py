@@ -24,6 +24,7 @@ from airflow_mlops.core.rollout.verdict import Verdict
 from airflow_mlops.core.serving.ground_truth import read_ground_truth
 from airflow_mlops.core.serving.loading import RegistrySource
 from airflow_mlops.core.store.results import keep_first, read_kept
+from airflow_mlops.core.wording import second
 
 if TYPE_CHECKING:
     from airflow_mlops.core.serving.base import Endpoint
@@ -84,7 +85,7 @@ def _judge(
     progress: Progress,
 ) -> Verdict:
     """The verdict on all that is known now."""
-    progress(f"{len(past.requests)} captured requests of v{past.champion} since {past.since:%F %T %Z}")
+    progress(f"{len(past.requests)} captured requests of v{past.champion} since {second(past.since)} UTC")
     failures: Counter[str] = Counter()
     answers = list(answer_again(version, past.requests, failures, progress))
     truth = _truth(store, spec.name, past)

@@ -6,6 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from airflow_mlops.core.rollout.scales import scale_of
+from airflow_mlops.core.wording import second
 
 if TYPE_CHECKING:
     from airflow_mlops.core.rollout.past_requests import PastRequests
@@ -40,7 +41,8 @@ def _on_requests(past: PastRequests, section: Replay) -> str:
     """What was found, where that is too little."""
     if len(past.requests) >= section.min_samples:
         return ""
-    found = f"{len(past.requests)} captured requests to v{past.champion} since {past.since:%F %T %Z} can be asked again"
+    asked = f"{len(past.requests)} captured requests to v{past.champion}"
+    found = f"{asked} since {second(past.since)} UTC can be asked again"
     others = ", ".join(f"{number} {why.replace('_', ' ')}" for why, number in sorted(past.counts.items()))
     return f"{found} (left out: {others})" if others else found
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from airflow_mlops.core.record import Record
 from airflow_mlops.core.serving.base import Counts
+from airflow_mlops.core.wording import second
 
 if TYPE_CHECKING:
     from airflow_mlops.core.serving.base import Endpoint
@@ -70,7 +71,7 @@ def champion_health(
 def _judged(
     health: Health, champion: int, since: datetime, until: datetime, requests: int, failed: int
 ) -> ChampionHealth:
-    told = f"version {champion} failed {failed:,} of {requests:,} requests since {since:%Y-%m-%d %H:%M:%S %Z}"
+    told = f"version {champion} failed {failed:,} of {requests:,} requests since {second(since)} UTC"
     healthy: bool | None = failed < health.max_error_rate * requests
     if requests < health.min_requests:
         healthy, told = None, f"{told}; fewer than {health.min_requests} decide nothing"

@@ -14,6 +14,7 @@ from airflow_mlops.core.progress import Progress
 from airflow_mlops.core.store import Store
 from airflow_mlops.core.training.features import FeatureFunction, compute
 from airflow_mlops.core.training.inputs import raw_frame
+from airflow_mlops.core.wording import minute
 
 if TYPE_CHECKING:
     import numpy as np
@@ -59,7 +60,7 @@ def changed_features(
     whole = compute(function, "features", raw_frame(frame, inputs))
     times = pd.to_datetime(frame[spec.data.event_time], utc=True)
     for cut in cuts:
-        progress(f"leakage: features of the rows before {cut:%Y-%m-%d %H:%M}")
+        progress(f"leakage: features of the rows before {minute(cut)}")
         before = (times < cut).to_numpy()
         then = compute(function, "features", raw_frame(frame[before], inputs))
         now = whole[before]
@@ -97,7 +98,7 @@ def changed_joins(
         )
     rows, *sources = parents
     for cut in cuts:
-        progress(f"leakage: joins of what was known before {cut:%Y-%m-%d %H:%M}")
+        progress(f"leakage: joins of what was known before {minute(cut)}")
         pairs = [(one, _until(source, cut)) for one, source in zip(spec.data.joins, sources, strict=True)]
         yield from _changed_joins(store, _until(joined, cut), _until(rows, cut), pairs, cut)
 

@@ -17,6 +17,7 @@ from airflow_mlops.core.training.inputs import raw_frame
 from airflow_mlops.core.training.labels import labels_of, require_two_values
 from airflow_mlops.core.training.run import inputs_of
 from airflow_mlops.core.training.strength import strength
+from airflow_mlops.core.wording import minute
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -173,8 +174,8 @@ def _worst(changes: Sequence[Change]) -> list[Change]:
 def _change_text(one: Change) -> str:
     what = f"{one.feature} differs in {one.rows:,} of {one.of:,} rows"
     if one.how == "cut":
-        return f"{what} when the future is cut off at {one.at:%Y-%m-%d %H:%M}"
-    return f"{what} from the version that ended at {one.at:%Y-%m-%d %H:%M}"
+        return f"{what} when the future is cut off at {minute(one.at)}"
+    return f"{what} from the version that ended at {minute(one.at)}"
 
 
 def _read(

@@ -5,16 +5,18 @@ An expectation judges values; a check judges the version, mostly against the ver
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from airflow_mlops.core.data.version import DatasetVersion
 from airflow_mlops.core.store.base import Store
+from airflow_mlops.core.times import in_utc
 from airflow_mlops.core.validation.checks_contract import check_contract
 from airflow_mlops.core.validation.checks_drift import check_drift
 from airflow_mlops.core.validation.checks_unique import check_unique
 from airflow_mlops.core.validation.checks_volume import check_volume
 from airflow_mlops.core.validation.result import ExpectationResult
+from airflow_mlops.core.wording import moment, span
 
 if TYPE_CHECKING:
     from airflow_mlops.spec import ModelSpec
@@ -45,7 +47,7 @@ def run_checks(
     :raises KeyMissing, IntegrityError: if pinned bytes are gone or changed.
     """
     asked = spec.validation
-    now = now if now.tzinfo else now.replace(tzinfo=timezone.utc)
+    now = in_utc(now)
     found: list[ExpectationResult] = []
     if asked.freshness is not None:
         found.append(check_freshness(asked.freshness, version, now))
@@ -68,16 +70,16 @@ def check_freshness(asked: Freshness, version: DatasetVersion, now: datetime) ->
     """
     at = min(now, version.until) if version.until else now
     age = at - version.last_event
-    newest = f"the newest {version.event_time} is {version.last_event:%Y-%m-%d %H:%M} UTC"
+    newest = f"the newest {version.event_time} is {moment(version.last_event)}"
     when = "at the end of the window" if at is not now else "now"
     ahead = version.last_event - now > _CLOCK_SKEW
     if ahead:
         reason = (
-            f"{newest}, {in_words(-age)} in the future: times without a zone are taken as UTC, "
+            f"{newest}, {span(-age)} in the future: times without a zone are taken as UTC, "
             "so store them in UTC or with their zone"
         )
     else:
-        reason = f"{newest}, {in_words(max(age, timedelta(0)))} old {when}; at most {in_words(asked.max_age)}"
+        reason = f"{newest}, {span(max(age, timedelta(0)))} old {when}; at most {span(asked.max_age)}"
     return ExpectationResult(
         type="check_freshness",
         column=version.event_time,
@@ -85,12 +87,3 @@ def check_freshness(asked: Freshness, version: DatasetVersion, now: datetime) ->
         success=not ahead and age <= asked.max_age,
         reason=reason,
     )
-
-
-def in_words(span: timedelta) -> str:
-    """A span of time as people say it: its largest unit, to one digit after the point."""
-    seconds = span.total_seconds()
-    for unit, length in (("d", 86400), ("h", 3600), ("m", 60)):
-        if seconds >= length:
-            return f"{seconds / length:.1f}".removesuffix(".0") + unit
-    return f"{seconds:.0f}s"

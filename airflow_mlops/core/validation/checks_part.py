@@ -11,6 +11,7 @@ from airflow_mlops.core.data.event_time import time_type
 from airflow_mlops.core.data.reading import read_batches
 from airflow_mlops.core.data.version import DatasetVersion
 from airflow_mlops.core.store.base import Store
+from airflow_mlops.core.wording import minute
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -47,7 +48,7 @@ class Part:
         """For messages."""
         if self.after is None:
             return f"{self.version.id[:12]}"
-        return f"{self.version.id[:12]} after {self.after:%Y-%m-%d %H:%M}"
+        return f"{self.version.id[:12]} after {minute(self.after)}"
 
 
 def parts_to_compare(version: DatasetVersion, previous: DatasetVersion) -> tuple[Part, Part]:

@@ -6,6 +6,7 @@ from airflow_mlops.core.data.version import DatasetVersion
 from airflow_mlops.core.drawing import html
 from airflow_mlops.core.drawing.html import Markup
 from airflow_mlops.core.validation.result import ExpectationResult, ValidationResult
+from airflow_mlops.core.wording import days
 
 _COLUMNS_SHOWN = 1000
 
@@ -15,7 +16,7 @@ def page_of(version: DatasetVersion, result: ValidationResult) -> str:
 
     :param version: the version that was tested.
     """
-    title = f"Data of {version.name}, {version.first_event:%Y-%m-%d} to {version.last_event:%Y-%m-%d}"
+    title = f"Data of {version.name}, {days(version.first_event, version.last_event)}"
     parts = {
         "Expectations and checks": _results(result),
         "Columns": _columns(version),

@@ -6,7 +6,7 @@ import hmac
 import json
 import math
 from collections.abc import Iterator, Sequence
-from datetime import datetime, timezone
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow_mlops.core.data.derive import derive
@@ -15,6 +15,7 @@ from airflow_mlops.core.data.version import DatasetVersion, Derivation
 from airflow_mlops.core.errors import PlatformError, SpecError
 from airflow_mlops.core.store.base import Store
 from airflow_mlops.core.store.blobs import put_bytes
+from airflow_mlops.core.times import in_utc
 from airflow_mlops.core.validation.privacy_finding import Protection
 
 if TYPE_CHECKING:
@@ -134,8 +135,7 @@ def plain_bytes(value: Any) -> bytes:
     if isinstance(value, float) and math.isfinite(value) and value.is_integer():
         return str(int(value)).encode()
     if isinstance(value, datetime):
-        zoned = value if value.tzinfo else value.replace(tzinfo=timezone.utc)
-        return zoned.astimezone(timezone.utc).isoformat().encode()
+        return in_utc(value).isoformat().encode()
     if isinstance(value, (list, dict)):
         return json.dumps(value, sort_keys=True, default=str).encode()
     return str(value).encode("utf-8", "surrogatepass")

@@ -9,13 +9,14 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, datetime, time, timezone
+from datetime import date, datetime, time
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 from airflow_mlops.core.data.source import DataRoot
 from airflow_mlops.core.data.version import DatasetVersion
 from airflow_mlops.core.errors import SpecError
+from airflow_mlops.core.times import in_utc
 from airflow_mlops.core.validation.gx_build import NOT_ARGUMENTS, build
 from airflow_mlops.core.validation.known import level_of, recognise
 from airflow_mlops.core.validation.result import Severity, named
@@ -168,9 +169,7 @@ def columns_to_read(planned: Sequence[Planned], version: DatasetVersion) -> list
 
 def moment_of(limit: date, aware: bool) -> datetime:
     """A limit as a time in UTC, with or without its zone; a date is its midnight, no zone is UTC."""
-    moment = limit if isinstance(limit, datetime) else datetime.combine(limit, time())
-    moment = moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
-    moment = moment.astimezone(timezone.utc)
+    moment = in_utc(limit if isinstance(limit, datetime) else datetime.combine(limit, time()))
     return moment if aware else moment.replace(tzinfo=None)
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from airflow_mlops.core.card.wording import line
 from airflow_mlops.core.gates import HIGHER_IS_BETTER
 from airflow_mlops.core.registry.version import ModelVersion
+from airflow_mlops.core.wording import line
 from airflow_mlops.ui.model_parts.versions import Metric, metrics_of
 
 _LONGEST: Final = 200

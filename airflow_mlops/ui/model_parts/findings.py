@@ -8,7 +8,6 @@ from datetime import datetime
 from typing import Final
 
 from airflow_mlops.core.card import pictures
-from airflow_mlops.core.card.wording import line
 from airflow_mlops.core.evaluation import page_curves
 from airflow_mlops.core.evaluation.analysis import Ageing, WeakSlice
 from airflow_mlops.core.evaluation.report import Evaluation, SliceMetrics
@@ -16,6 +15,7 @@ from airflow_mlops.core.labels.record import LabelAudit
 from airflow_mlops.core.monitoring.alerts.log import AlertEntry, open_alerts
 from airflow_mlops.core.overview.model_records import ModelRecords
 from airflow_mlops.core.registry.version import ModelVersion
+from airflow_mlops.core.wording import line
 from airflow_mlops.ui.model_parts.drawn import Drawing, drawn
 from airflow_mlops.ui.model_parts.versions import Metric
 

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from airflow_mlops.core.card.wording import line
 from airflow_mlops.core.drawing import svg
 from airflow_mlops.core.drawing.chart import WIDTH, dot
 from airflow_mlops.core.gates import Outcome as Mark
 from airflow_mlops.core.monitoring.look import Look
 from airflow_mlops.core.monitoring.report import DriftReport, Outcome
 from airflow_mlops.core.overview.model_records import ModelRecords
+from airflow_mlops.core.wording import line
 from airflow_mlops.ui.model_parts.drawn import Drawing, picture
 
 #: Looks and features of the map: those that moved most.

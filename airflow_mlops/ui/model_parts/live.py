@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from airflow_mlops.core.card.reading import when
-from airflow_mlops.core.card.wording import line, span
 from airflow_mlops.core.errors import SpecError
 from airflow_mlops.core.gates import HIGHER_IS_BETTER, LOWER_IS_BETTER, Gate, GateResult
 from airflow_mlops.core.overview.model_records import ModelRecords
@@ -16,6 +14,8 @@ from airflow_mlops.core.registry.deployment import Deployment, is_live
 from airflow_mlops.core.rollout.panel import HEIGHT, Moment, Panel
 from airflow_mlops.core.rollout.placement import Placement, placement
 from airflow_mlops.core.rollout.progress import GateNow, StageNow, expected
+from airflow_mlops.core.times import in_utc
+from airflow_mlops.core.wording import line, span
 from airflow_mlops.ui.model_parts.drawn import Drawing, picture
 
 _LONGEST: Final = 600
@@ -109,7 +109,7 @@ def live_rollout(records: ModelRecords, now: datetime) -> Live | None:
         why=line(entry.why, _LONGEST),
         since=place.started,
         until=entry.lease_until,
-        left=span(when(entry.lease_until) - now) if entry.lease_until else "without an end",
+        left=span(in_utc(entry.lease_until) - now) if entry.lease_until else "without an end",
         run=entry.run,
         steps=_steps(spec, entry),
         looks=len(looks),
@@ -150,7 +150,7 @@ def decision_expected(looks: Sequence[StageNow], now: datetime, *, held: bool) -
 
 
 def _silence(newest: StageNow | None, place: Placement, now: datetime) -> str:
-    last = when(newest.at if newest else place.started)
+    last = in_utc(newest.at if newest else place.started)
     return span(now - last) if now - last > _SILENT else ""
 
 
@@ -175,7 +175,7 @@ def _gates(
     every = max(1, -(-len(looks) // _POINTS))
     kept = looks[::-1][::every][::-1]
     known = _gates_of(plan, entry)
-    longest = max((when(kept[-1].at) - when(place.started)).total_seconds(), 1.0)
+    longest = max((in_utc(kept[-1].at) - in_utc(place.started)).total_seconds(), 1.0)
     views = []
     for number, now in enumerate(looks[-1].gates):
         moments = _moments(kept, number, now.name, place.started)
@@ -215,7 +215,7 @@ def _moments(looks: Sequence[StageNow], number: int, name: str, started: datetim
         if gate is None:
             continue
         interval = (gate.low, gate.high) if gate.low is not None and gate.high is not None else None
-        elapsed = max(0.0, (when(look.at) - when(started)).total_seconds())
+        elapsed = max(0.0, (in_utc(look.at) - in_utc(started)).total_seconds())
         found.append(Moment(elapsed, interval, gate.outcome))
     return tuple(found)
 

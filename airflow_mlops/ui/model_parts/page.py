@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from airflow_mlops.core.card.reading import Gap
-from airflow_mlops.core.card.wording import line
 from airflow_mlops.core.labels.record import LabelAudit
 from airflow_mlops.core.overview import ModelOverview, overview_of
 from airflow_mlops.core.overview.model_records import ModelRecords
 from airflow_mlops.core.store import Store
+from airflow_mlops.core.wording import line
 from airflow_mlops.spec.contact import contact_link
 from airflow_mlops.ui.actions import Wanted
 from airflow_mlops.ui.model_parts import findings

@@ -8,13 +8,13 @@ from datetime import datetime
 from functools import partial
 from typing import Final
 
-from airflow_mlops.core.card.wording import line
 from airflow_mlops.core.gates import Gate
 from airflow_mlops.core.monitoring.look import Look
 from airflow_mlops.core.monitoring.performance.chart import metric_over_time
 from airflow_mlops.core.monitoring.performance.report import PerformanceReport, PeriodPerformance, Value
 from airflow_mlops.core.monitoring.performance.wording import value_text
 from airflow_mlops.core.overview.model_records import ModelRecords
+from airflow_mlops.core.wording import line
 from airflow_mlops.ui.model_parts.drawn import Drawing, drawn
 
 #: Looks that are read, periods that are drawn, and metrics that are drawn.

@@ -8,12 +8,12 @@ from datetime import datetime
 from typing import Final, Literal
 
 from airflow_mlops.core.card.pictures import dates
-from airflow_mlops.core.card.wording import line, moment
 from airflow_mlops.core.drawing import svg
 from airflow_mlops.core.drawing.chart import Legend, Plot, dot
-from airflow_mlops.core.record import in_utc
 from airflow_mlops.core.registry.deployment import Deployment
 from airflow_mlops.core.registry.places import Place, places, ruled
+from airflow_mlops.core.times import in_utc
+from airflow_mlops.core.wording import line, moment
 from airflow_mlops.ui.model_parts.drawn import Drawing, drawn
 
 #: The newest decisions that are drawn and listed: one rollout makes about four.

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Literal
 
-from airflow_mlops.core.card.wording import line
 from airflow_mlops.core.evaluation.report import Evaluation
 from airflow_mlops.core.gates import HIGHER_IS_BETTER
 from airflow_mlops.core.overview.model_records import ModelRecords
@@ -15,6 +14,7 @@ from airflow_mlops.core.registry.deployment import Deployment
 from airflow_mlops.core.registry.releases import ReleaseEvent
 from airflow_mlops.core.registry.standing import standing
 from airflow_mlops.core.registry.version import ModelVersion
+from airflow_mlops.core.wording import line
 
 #: Versions of one page of the table, and metrics that it has columns for.
 PER_PAGE: Final = 50

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from airflow_mlops.core.card.wording import line, moment
 from airflow_mlops.core.errors import MlopsError
 from airflow_mlops.core.lineage.graph import downstream, upstream
 from airflow_mlops.core.lineage.graph.picture import picture_of
 from airflow_mlops.core.registry.versions import Registry
 from airflow_mlops.core.store import Store
+from airflow_mlops.core.wording import line, moment
 
 #: Things of a graph, and other versions, that are listed; the rest is counted.
 _MOST = 100

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 
 from airflow_mlops.core.audit.nearby import Noted, noted
 from airflow_mlops.core.card.blocks import Look
-from airflow_mlops.core.card.reading import when
-from airflow_mlops.core.card.wording import line, moment
 from airflow_mlops.core.data.version import DatasetVersion, dataset_key
 from airflow_mlops.core.errors import MlopsError
 from airflow_mlops.core.registry.versions import Registry
 from airflow_mlops.core.store import Store
 from airflow_mlops.core.store.base import is_key
 from airflow_mlops.core.store.results import parse
+from airflow_mlops.core.times import in_utc
+from airflow_mlops.core.wording import line, moment
 
 _TOLD: dict[str, tuple[str, Look, str]] = {
     "as written": ("As written", "pass", "its bytes are those that were announced"),
@@ -41,7 +41,7 @@ def audited(store: Store, model: str, number: int) -> tuple[Checked, ...]:
     """
     record = Registry(store, model).get(number)
     key = f"models/{model}/versions/{number:010d}.json"
-    found = [_checked("record of the version", noted(store, key, when(record.created_at)))]
+    found = [_checked("record of the version", noted(store, key, in_utc(record.created_at)))]
     data = dataset_key(record.dataset.name, record.dataset.id)
     try:
         version = parse(store.read(data), DatasetVersion, data) if is_key(data) else None
@@ -52,7 +52,7 @@ def audited(store: Store, model: str, number: int) -> tuple[Checked, ...]:
             Checked("record of its data", "Not readable", "fail", "it is gone, or is no such record")
         )
     else:
-        found.append(_checked("record of its data", noted(store, data, when(version.created_at))))
+        found.append(_checked("record of its data", noted(store, data, in_utc(version.created_at))))
     return tuple(found)
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from airflow_mlops.core.card.blocks import Block, Cell, Code, Facts, Pre, Table, Words, capped
-from airflow_mlops.core.card.wording import count, day, line
 from airflow_mlops.core.data.version import Column, DatasetVersion
 from airflow_mlops.core.evaluation.page_sections import number
+from airflow_mlops.core.wording import count, day, line
 
 #: Columns that are shown, those that moved most.
 _MOST = 12

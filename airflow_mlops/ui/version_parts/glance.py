@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from airflow_mlops.core.card.blocks import Look
 from airflow_mlops.core.card.dossier import Dossier
-from airflow_mlops.core.card.wording import day, line, moment
 from airflow_mlops.core.data.version import DatasetVersion
 from airflow_mlops.core.evaluation.page_sections import number
+from airflow_mlops.core.wording import day, line, moment
 from airflow_mlops.ui.version_parts.data_change import in_a_line
 
 _APPROVALS: dict[str, tuple[str, Look | None]] = {

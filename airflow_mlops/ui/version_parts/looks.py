@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from airflow_mlops.core.card.dossier import Dossier
-from airflow_mlops.core.card.wording import moment
 from airflow_mlops.core.errors import StoreError
 from airflow_mlops.core.monitoring.look import Look
 from airflow_mlops.core.monitoring.performance.report import PerformanceReport
@@ -13,6 +12,7 @@ from airflow_mlops.core.monitoring.report import DriftReport
 from airflow_mlops.core.record import R
 from airflow_mlops.core.store import Store
 from airflow_mlops.core.store.results import recall
+from airflow_mlops.core.wording import moment
 from airflow_mlops.ui.version_parts.sections import Report
 
 #: Looks whose reports are linked.

@@ -11,10 +11,10 @@ from airflow_mlops.core.card.as_html import blocks_as_html
 from airflow_mlops.core.card.blocks import Block, Cell, Code, Facts, Missing, Part, Pre, Table, Words, capped
 from airflow_mlops.core.card.dossier import Dossier
 from airflow_mlops.core.card.sections import on_data, on_life, on_lineage, on_quality, on_training
-from airflow_mlops.core.card.wording import line, moment
 from airflow_mlops.core.data.version import DatasetVersion
 from airflow_mlops.core.evaluation.page_sections import number
 from airflow_mlops.core.reproduction.record import Reproduction
+from airflow_mlops.core.wording import line, moment
 from airflow_mlops.ui.version_parts.data_change import changes, command
 from airflow_mlops.ui.version_parts.stored import picture_digest
 

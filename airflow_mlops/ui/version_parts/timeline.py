@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from airflow_mlops.core.card.reading import when
 from airflow_mlops.core.card.story_events import Event
-from airflow_mlops.core.card.wording import line
+from airflow_mlops.core.times import in_utc
+from airflow_mlops.core.wording import line
 
 #: Steps of a long story that stand there: its beginning and its end. So many of those between are folded.
 _FIRST, _LAST, _FOLDED = 15, 15, 300
@@ -67,7 +67,7 @@ def _step(event: Event) -> Step:
     return Step(
         kind=event.kind,
         said=said,
-        at=when(event.at) if event.dated else None,
+        at=in_utc(event.at) if event.dated else None,
         details=tuple(line(one, _DETAIL) for one in details[:_DETAILS]),
         more=max(0, len(details) - _DETAILS),
     )

@@ -64,12 +64,12 @@ def test_all_checks_pass_on_a_first_version_in_the_order_of_the_spec(store: Stor
 @pytest.mark.parametrize(
     "now, fresh, says",
     [
-        (NOW, True, "1h old now; at most 2h"),
-        (NOW + timedelta(hours=2), False, "3h old now"),
-        (NOW - timedelta(hours=1, minutes=3), True, "0s old"),
-        (NOW - timedelta(hours=3), False, "2h in the future: times without a zone are taken as UTC"),
-        (NOW.replace(tzinfo=None), True, "1h old"),
-        (NOW.astimezone(timezone(timedelta(hours=-8))), True, "1h old"),
+        (NOW, True, "1 h old now; at most 2 h"),
+        (NOW + timedelta(hours=2), False, "3 h old now"),
+        (NOW - timedelta(hours=1, minutes=3), True, "0 s old"),
+        (NOW - timedelta(hours=3), False, "2 h in the future: times without a zone are taken as UTC"),
+        (NOW.replace(tzinfo=None), True, "1 h old"),
+        (NOW.astimezone(timezone(timedelta(hours=-8))), True, "1 h old"),
     ],
 )
 def test_freshness(store: Store, data: Path, now: datetime, fresh: bool, says: str) -> None:
@@ -91,7 +91,7 @@ def test_local_times_read_as_utc_are_found_out(store: Store, data: Path) -> None
     """A feed of Tokyo that writes 09:00 for 00:00 UTC."""
     local = pd.date_range("2024-01-01 09:00", periods=240, freq="1h")
     version = version_of(store, data, x=np.zeros(240), at=local)
-    assert "8h in the future" in check(store, version, freshness={"max_age": "1d"}).reason
+    assert "8 h in the future" in check(store, version, freshness={"max_age": "1d"}).reason
 
 
 def test_volume_has_a_least_and_a_most(store: Store, data: Path) -> None:

@@ -17,9 +17,9 @@ from airflow_mlops.core.card.blocks import (
 from airflow_mlops.core.card.dossier import Dossier
 from airflow_mlops.core.card.fields import field
 from airflow_mlops.core.card.sections.written import absent
-from airflow_mlops.core.card.wording import count, day, line, moment, short, size
 from airflow_mlops.core.data.version import Column, DatasetVersion
 from airflow_mlops.core.evaluation.page_sections import number
+from airflow_mlops.core.wording import count, day, line, moment, short, size
 
 
 def data(dossier: Dossier) -> Part:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
 from functools import partial
 
 from airflow_mlops.core.card import pictures
@@ -23,11 +22,11 @@ from airflow_mlops.core.card.blocks import (
 )
 from airflow_mlops.core.card.dossier import Dossier
 from airflow_mlops.core.card.fields import field, said, several
-from airflow_mlops.core.card.reading import when
 from airflow_mlops.core.card.sections.written import absent
-from airflow_mlops.core.card.wording import count, day, line, moment, short, span
 from airflow_mlops.core.evaluation.page_sections import number
 from airflow_mlops.core.registry.approvals import ApprovalRecord
+from airflow_mlops.core.times import in_utc
+from airflow_mlops.core.wording import count, day, line, minute, moment, short, span
 
 _EVIDENCE = 6000
 _OUTCOMES: dict[str, Look] = {
@@ -59,7 +58,7 @@ def deployments(dossier: Dossier) -> Part:
     """Its places in the traffic, and the verdicts that led from one to the next."""
     blocks: list[Block] = []
     if dossier.places:
-        marks = [(when(one.at), one.alert.title) for one in dossier.alerts if one.alert.state != "resolved"]
+        marks = [(in_utc(one.at), one.alert.title) for one in dossier.alerts if one.alert.state != "resolved"]
         marks += [(one.at, one.why) for one in dossier.left]
         draw = partial(pictures.timeline, dossier.places, marks, dossier.as_of)
         blocks += [pictures.drawn(draw, "When the version was where in the traffic."), _places(dossier)]
@@ -232,7 +231,7 @@ def _looks(dossier: Dossier) -> Table:
         judged = f" ({one.judged_on})" if one.judged_on else ""
         rows.append(
             (
-                f"{_minute(one.since)} to {_minute(one.until)}",
+                f"{minute(one.since)} to {minute(one.until)}",
                 Toned(one.outcome, words.get(one.outcome, "inconclusive")),
                 line(", ".join(one.columns[:8]) or "none", 200),
                 line(f"{metrics}{judged}" if metrics else "not known", 200),
@@ -243,10 +242,6 @@ def _looks(dossier: Dossier) -> Table:
     caption, shown = capped("Looks while it was champion, the newest first", rows, 20)
     head = ("period", "drift", "columns that moved", "performance", "failed gates", "retraining")
     return Table(caption, head, shown)
-
-
-def _minute(at: datetime) -> str:
-    return f"{when(at):%Y-%m-%d %H:%M}"
 
 
 def _gate(given: object) -> str:

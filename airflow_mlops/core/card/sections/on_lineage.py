@@ -5,7 +5,7 @@ from __future__ import annotations
 from airflow_mlops.core.card.blocks import Block, Cell, Code, Facts, Part, Pre, Table, Words, capped
 from airflow_mlops.core.card.dossier import Dossier
 from airflow_mlops.core.card.sections.on_training import parts_by_hash
-from airflow_mlops.core.card.wording import count, line, moment, short, size
+from airflow_mlops.core.wording import count, line, moment, short, size
 
 
 def lineage(dossier: Dossier) -> Part:

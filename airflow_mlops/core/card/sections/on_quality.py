@@ -19,12 +19,12 @@ from airflow_mlops.core.card.blocks import (
 )
 from airflow_mlops.core.card.dossier import Dossier
 from airflow_mlops.core.card.sections.written import absent
-from airflow_mlops.core.card.wording import count, day, line
 from airflow_mlops.core.evaluation import page_curves, page_rows
 from airflow_mlops.core.evaluation.analysis import Fairness
 from airflow_mlops.core.evaluation.page_sections import number
 from airflow_mlops.core.evaluation.report import Evaluation
 from airflow_mlops.core.gates import HIGHER_IS_BETTER
+from airflow_mlops.core.wording import count, day, line
 
 _WORDS = {"pass": "passed", "fail": "failed", "inconclusive": "undecided"}
 

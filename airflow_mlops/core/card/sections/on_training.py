@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from airflow_mlops.core.card.blocks import Block, Cell, Code, Facts, Missing, Part, Pre, Table, capped
 from airflow_mlops.core.card.dossier import Dossier
 from airflow_mlops.core.card.fields import field
-from airflow_mlops.core.card.wording import count, line, size
+from airflow_mlops.core.wording import count, line, size
 
 #: Of the locked environment, what training itself imports; the whole lock is in the store.
 _SHOWN = (

@@ -6,7 +6,7 @@ from airflow_mlops.core.card.blocks import Block, Code, Facts, Part, Words
 from airflow_mlops.core.card.dossier import Dossier
 from airflow_mlops.core.card.fields import field, said, several
 from airflow_mlops.core.card.presence import Known, missing
-from airflow_mlops.core.card.wording import line
+from airflow_mlops.core.wording import line
 
 _HEADINGS = {
     "purpose": "Purpose",

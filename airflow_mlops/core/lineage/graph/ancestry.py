@@ -8,11 +8,12 @@ from typing import Any
 from airflow_mlops.core.data.pin import Pin, pin_key
 from airflow_mlops.core.data.version import DataFile, DatasetRef, DatasetVersion, dataset_key
 from airflow_mlops.core.errors import MlopsError
-from airflow_mlops.core.lineage.graph.growing import Growing, counted, megabytes, minute, short
+from airflow_mlops.core.lineage.graph.growing import Growing
 from airflow_mlops.core.lineage.graph.index import ErasureEntry, Index, TombstoneEntry
 from airflow_mlops.core.lineage.graph.records import Kind
 from airflow_mlops.core.store.blobs import blob_key
 from airflow_mlops.core.store.results import read_kept
+from airflow_mlops.core.wording import counted, days, minute, short, size
 
 
 class Ancestry:
@@ -88,7 +89,7 @@ class Ancestry:
             "content": [file.sha256 for file in version.files[: self._files]] if made else None,
         }
         how = f"{made.kind} by {made.by}: {made.note}" if made else "snapshot"
-        said = f"{how}; {counted(version.rows, 'row')}, {version.first_event:%F} to {version.last_event:%F}"
+        said = f"{how}; {counted(version.rows, 'row')}, {days(version.first_event, version.last_event)}"
         node = self._growing.add(
             "dataset", f"{version.name}@{version.id}", _label(version.ref), said, facts, at=version.created_at
         )
@@ -134,7 +135,7 @@ class Ancestry:
             "stored": None if file.version_id or version.table else blob_key(file.sha256),
         }
         pinned = f"S3 version {file.version_id}" if file.version_id else f"SHA-256 {short(file.sha256)}"
-        said = f"{pinned}, {counted(file.rows, 'row')}, {megabytes(file.size)}"
+        said = f"{pinned}, {counted(file.rows, 'row')}, {size(file.size)}"
         key = f"{uri or file.source}#{file.version_id or file.sha256}"
         return self._growing.add(kind, key, uri or file.source, said, facts)
 
@@ -146,9 +147,9 @@ class Ancestry:
         rest = version.files[shown:]
         if not rest:
             return
-        rows, size = sum(file.rows for file in rest), sum(file.size for file in rest)
-        said = f"{counted(rows, 'row')}, {megabytes(size)}: {rest[0].source} to {rest[-1].source}"
-        facts = {"files": len(rest), "rows": rows, "bytes": size}
+        rows, octets = sum(file.rows for file in rest), sum(file.size for file in rest)
+        said = f"{counted(rows, 'row')}, {size(octets)}: {rest[0].source} to {rest[-1].source}"
+        facts = {"files": len(rest), "rows": rows, "bytes": octets}
         label = f"{counted(len(rest), 'more file', 'more files')}"
         key = f"files of {version.name}@{version.id}"
         self._growing.link(self._growing.add("more", key, label, said, facts), place, "snapshot")
@@ -174,16 +175,16 @@ class Ancestry:
             facts = {"source": one.source, "uri": uri, "bytes": one.size}
             facts |= {"s3_version": one.version_id, "sha256": one.sha256}
             key = f"{uri}#{one.version_id or one.sha256}"
-            said = f"{pinned}, {megabytes(one.size)}"
+            said = f"{pinned}, {size(one.size)}"
             self._growing.link(self._growing.add("object", key, uri, said, facts), node, "pinned")
         if (more := len(pin.sources) - shown) > 0:
-            size = sum(pin.sizes[shown:])
+            octets = sum(pin.sizes[shown:])
             rest = self._growing.add(
                 "more",
                 f"files of {pin.name}@{pin.id}",
                 counted(more, "more object"),
-                megabytes(size),
-                {"files": more, "bytes": size},
+                size(octets),
+                {"files": more, "bytes": octets},
             )
             self._growing.link(rest, node, "pinned")
 

@@ -72,26 +72,6 @@ class Growing:
         return done
 
 
-def counted(number: int, one: str, many: str = "") -> str:
-    """``1 file``, ``1,234 files``. :param many: the plural, where it is not ``one`` with an s."""
-    return f"{number:,} {one if number == 1 else many or one + 's'}"
-
-
-def short(sha256: str) -> str:
-    """The first digits of a hash, as people read them."""
-    return sha256[:12]
-
-
-def minute(at: datetime) -> str:
-    """A time for people, in UTC."""
-    return at.strftime("%Y-%m-%d %H:%M")
-
-
-def megabytes(size: int) -> str:
-    """A size for people."""
-    return f"{size / 1e6:,.1f} MB" if size >= 100_000 else f"{size:,} bytes"
-
-
 def newest(items: Sequence[T], most: int) -> Sequence[T]:
     """The last few of them."""
     return items[max(0, len(items) - most) :]

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from typing import TypeVar
 
 from airflow_mlops.core.data.version import DatasetRef
-from airflow_mlops.core.lineage.graph.growing import Growing, counted, minute, short
+from airflow_mlops.core.lineage.graph.growing import Growing
 from airflow_mlops.core.lineage.graph.impact import Impact, TouchedDataset, TouchedVersion
 from airflow_mlops.core.lineage.graph.life import role_of
 from airflow_mlops.core.lineage.graph.records import Graph
+from airflow_mlops.core.wording import counted, minute, short
 
 T = TypeVar("T")
 #: Things of one kind in a picture.

@@ -6,11 +6,12 @@ from collections import Counter
 from datetime import datetime
 from typing import Any
 
-from airflow_mlops.core.lineage.graph.growing import Growing, counted, minute, newest
+from airflow_mlops.core.lineage.graph.growing import Growing, newest
 from airflow_mlops.core.lineage.graph.index import Index, LookEntry
 from airflow_mlops.core.registry.approvals import approval_log
 from airflow_mlops.core.registry.places import Place, places
 from airflow_mlops.core.reproduction.record import reproduction_log
+from airflow_mlops.core.wording import counted, minute
 
 #: Looks, scorings and reproductions that are named; the others are counted.
 _MOST = 5

@@ -6,12 +6,12 @@ import json
 from collections.abc import Iterator
 
 from airflow_mlops.core.drawing import html
-from airflow_mlops.core.lineage.graph.growing import minute
 from airflow_mlops.core.lineage.graph.impact import Impact
 from airflow_mlops.core.lineage.graph.impact_graph import graph_of
 from airflow_mlops.core.lineage.graph.picture import picture_of
 from airflow_mlops.core.lineage.graph.records import Graph, Node
 from airflow_mlops.core.lineage.graph.text import impact_lines
+from airflow_mlops.core.wording import minute
 
 
 def page_of(found: Graph | Impact) -> str:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from airflow_mlops.core.drawing import svg
-from airflow_mlops.core.lineage.graph.growing import counted, megabytes
 from airflow_mlops.core.lineage.graph.impact import Impact
 from airflow_mlops.core.lineage.graph.impact_graph import graph_of
 from airflow_mlops.core.lineage.graph.layout import BOX, HEIGHT, Layout, Route, lay_out
 from airflow_mlops.core.lineage.graph.records import Edge, Graph, Node
+from airflow_mlops.core.wording import counted, plain, size
 
 #: Letters of a label, and of the words below it, that fit a box.
 _LABEL, _SAID = 26, 31
@@ -74,10 +74,10 @@ def _leaves(graph: Graph, nodes: dict[str, Node], kinds: tuple[str, ...]) -> dic
 def _summed(hub: str, rest: Sequence[Node], summed: Sequence[Node]) -> Node:
     """One box for some nodes, and for a box that stood for others already."""
     count = len(rest) + sum(int(one.facts.get("files", 0)) for one in summed)
-    size = sum(int(one.facts.get("bytes") or 0) for one in (*rest, *summed))
+    octets = sum(int(one.facts.get("bytes") or 0) for one in (*rest, *summed))
     rows = sum(int(one.facts.get("rows") or 0) for one in (*rest, *summed))
     what = rest[0].kind
-    said = f"{counted(rows, 'row')}, {megabytes(size)}" if rows else megabytes(size) if size else ""
+    said = f"{counted(rows, 'row')}, {size(octets)}" if rows else size(octets) if octets else ""
     return Node(kind="more", id=f"more:{what} of {hub}", label=counted(count, f"more {what}"), said=said)
 
 
@@ -126,7 +126,7 @@ def _look(node: Node, asked: bool) -> str:
 
 def _middle(label: str) -> str:
     """A long name, e.g. of a file, with its end, which tells more than its middle."""
-    whole = svg.plain(label)
+    whole = plain(label)
     if len(whole) <= _LABEL:
         return whole
     end = _LABEL * 2 // 3

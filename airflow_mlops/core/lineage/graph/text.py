@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from airflow_mlops.core.lineage.graph.growing import counted, minute, short
 from airflow_mlops.core.lineage.graph.impact import Impact, TouchedDataset, TouchedPredictions, TouchedVersion
 from airflow_mlops.core.lineage.graph.life import role_of
 from airflow_mlops.core.lineage.graph.records import Edge, Graph, Node
+from airflow_mlops.core.wording import counted, minute, plain, short
 
 #: Things of one kind that are listed; the others are counted.
 SHOWN = 20
@@ -57,12 +57,6 @@ def impact_lines(impact: Impact) -> Iterator[str]:
         yield f"{counted(len(impact.unknown), 'model version')} can't be judged, a manifest of their data is gone:"
         yield f"  {_some(impact.unknown)}"
     yield from _unread(impact.unread)
-
-
-def plain(text: str) -> str:
-    """Text on one line that no terminal takes for a command."""
-    line = " ".join(text.split())
-    return "".join(sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in line)
 
 
 def _tree(graph: Graph, here: Callable[[Edge], str], there: Callable[[Edge], str]) -> Iterator[str]:

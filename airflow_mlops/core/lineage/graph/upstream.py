@@ -10,7 +10,7 @@ from typing import Any
 from airflow_mlops.core.errors import MlopsError, RegistryError
 from airflow_mlops.core.labels.record import LabelAudit
 from airflow_mlops.core.lineage.graph.ancestry import Ancestry, dataset_id
-from airflow_mlops.core.lineage.graph.growing import Growing, counted, megabytes, minute, short
+from airflow_mlops.core.lineage.graph.growing import Growing
 from airflow_mlops.core.lineage.graph.index import Index
 from airflow_mlops.core.lineage.graph.life import Life
 from airflow_mlops.core.lineage.graph.records import Graph
@@ -21,6 +21,7 @@ from airflow_mlops.core.registry.versions import Registry
 from airflow_mlops.core.store.blobs import blob_key
 from airflow_mlops.core.store.results import recall
 from airflow_mlops.core.validation.result import ValidationResult
+from airflow_mlops.core.wording import counted, minute, short, size
 
 _SHOWN = 8
 
@@ -109,7 +110,7 @@ class _Making:
             "candidate",
             trained.artifact,
             f"artifact {short(trained.artifact)}",
-            megabytes(trained.size),
+            size(trained.size),
             facts,
             gone=None if there else "its bytes are not in the store",
         )

@@ -7,8 +7,8 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import BeforeValidator
 
-from airflow_mlops.core.drawing.svg import plain
 from airflow_mlops.core.record import Record
+from airflow_mlops.core.wording import moment, plain
 
 Kind = Literal[
     "drift",
@@ -113,11 +113,6 @@ class Found(NamedTuple):
         if not isinstance(other, Found):
             return NotImplemented
         return Found((*self.alerts, *other.alerts), self.judged | other.judged)
-
-
-def moment(at: datetime) -> str:
-    """A time for people, to the minute: ``2026-11-01 10:00 UTC``."""
-    return f"{at:%Y-%m-%d %H:%M} {at.tzname() or ''}".rstrip()
 
 
 def judged(alert: Alert | None, kind: Kind) -> Found:

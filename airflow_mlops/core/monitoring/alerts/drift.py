@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from airflow_mlops.core.monitoring.alerts import severity as alert_severity
-from airflow_mlops.core.monitoring.alerts.alert import Alert, Found, judged, moment
+from airflow_mlops.core.monitoring.alerts.alert import Alert, Found, judged
 from airflow_mlops.core.monitoring.alerts.cost import what_it_costs
 from airflow_mlops.core.monitoring.alerts.since import since_when
 from airflow_mlops.core.monitoring.look import Look, RetrainDecision
 from airflow_mlops.core.monitoring.performance.report import PerformanceReport
 from airflow_mlops.core.monitoring.report import DriftReport
 from airflow_mlops.core.monitoring.wording import findings
+from airflow_mlops.core.wording import moment
 from airflow_mlops.spec import ModelSpec
 
 #: So many columns are told one by one.

@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 
 from airflow_mlops.core.monitoring.alerts import severity as alert_severity
-from airflow_mlops.core.monitoring.alerts.alert import Alert, Found, judged, moment
+from airflow_mlops.core.monitoring.alerts.alert import Alert, Found, judged
 from airflow_mlops.core.monitoring.performance.report import InputFreshness, PerformanceReport
-from airflow_mlops.core.monitoring.retraining.spans import in_words
+from airflow_mlops.core.wording import moment, span
 from airflow_mlops.spec import ModelSpec
 
 #: So many periods or inputs are told one by one.
@@ -28,7 +28,7 @@ def missing_labels_alert(spec: ModelSpec, report: PerformanceReport) -> Found:
         kind="missing labels",
         severity=alert_severity.ALWAYS["missing labels"],
         title=f"{spec.name}: labels are missing",
-        how_bad=f"{report.overdue:,} answers have had no label for longer than {in_words(delay)}.",
+        how_bad=f"{report.overdue:,} answers have had no label for longer than {span(delay)}.",
         since=lacking[0].since if lacking else None,
         details=(
             *(
@@ -60,7 +60,7 @@ def stale_data_alert(spec: ModelSpec, report: PerformanceReport) -> Found:
         kind="stale data",
         severity=alert_severity.ALWAYS["stale data"],
         title=f"{spec.name}: no new data in {', '.join(names[:_TOLD])}",
-        how_bad=f"{len(stale)} of {len(report.inputs)} inputs are older than {in_words(limit)}.",
+        how_bad=f"{len(stale)} of {len(report.inputs)} inputs are older than {span(limit)}.",
         since=min(times) + limit if times else None,
         details=tuple(_input(one, report.until) for one in stale),
         next_step=f"Next: look at what writes {stale[0].place}. A release by {spec.name}.release would learn from old "
@@ -75,4 +75,4 @@ def stale_data_alert(spec: ModelSpec, report: PerformanceReport) -> Found:
 def _input(one: InputFreshness, until: datetime) -> str:
     if one.newest is None:
         return f"{one.name} ({one.place}): nothing is there"
-    return f"{one.name} ({one.place}): newest {moment(one.newest)}, {in_words(until - one.newest)} old"
+    return f"{one.name} ({one.place}): newest {moment(one.newest)}, {span(until - one.newest)} old"

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
-from airflow_mlops.core.monitoring.alerts.alert import SEVERITIES, Alert, Found, Kind, State, moment
+from airflow_mlops.core.monitoring.alerts.alert import SEVERITIES, Alert, Found, Kind, State
 from airflow_mlops.core.record import Record
 from airflow_mlops.core.store import Log, Store
+from airflow_mlops.core.wording import moment
 
 #: A look that comes a little early still counts: a daily look repeats a daily alert every day.
 _EARLY = 0.95

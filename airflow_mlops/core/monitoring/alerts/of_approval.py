@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from airflow_mlops.core.monitoring.alerts import severity as alert_severity
-from airflow_mlops.core.monitoring.alerts.alert import Alert, Found, moment
+from airflow_mlops.core.monitoring.alerts.alert import Alert, Found
+from airflow_mlops.core.wording import moment
 
 
 def alert_of_approval(

@@ -8,9 +8,9 @@ from typing import Any
 
 from airflow_mlops.core.monitoring.alerts import severity as alert_severity
 from airflow_mlops.core.monitoring.alerts.alert import Alert, Found, Kind
-from airflow_mlops.core.monitoring.retraining.spans import in_words
 from airflow_mlops.core.registry.deployments import Deployment
 from airflow_mlops.core.rollout.healing import Healing
+from airflow_mlops.core.wording import span
 
 
 def alerts_of_release(
@@ -215,7 +215,7 @@ def alert_of_late_release(
         model=model,
         kind="late release",
         severity=alert_severity.ALWAYS["late release"],
-        title=f"{model}: a release has not ended in {in_words(limit)}",
+        title=f"{model}: a release has not ended in {span(limit)}",
         how_bad="The champion keeps serving; its successor, and every release behind this one, waits.",
         since=began,
         details=(f"Run {run}",),

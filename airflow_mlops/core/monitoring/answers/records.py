@@ -8,6 +8,7 @@ from pydantic import Field
 
 from airflow_mlops.core.record import Record
 from airflow_mlops.core.store import Log, Store
+from airflow_mlops.core.wording import period
 
 
 class RowsPart(Record):
@@ -165,4 +166,4 @@ def _period(since: datetime, until: datetime) -> str:
     midnight = since.hour == since.minute == since.second == since.microsecond == 0
     if midnight and (until - since).total_seconds() == 86_400:
         return f"{since:%a} {since.day} {since:%B %Y}"
-    return f"{since:%Y-%m-%d %H:%M} to {until:%Y-%m-%d %H:%M} UTC"
+    return f"{period(since, until)} UTC"

@@ -9,6 +9,7 @@ from airflow_mlops.core.drawing import svg
 from airflow_mlops.core.drawing.chart import Legend, Plot, Tick, around, dot, polyline, whisker
 from airflow_mlops.core.monitoring.performance.report import PeriodPerformance, Value
 from airflow_mlops.core.monitoring.performance.wording import value_text
+from airflow_mlops.core.wording import minute
 
 #: Pixels between two ticks: a date and a time fit there.
 _APART = 95.0
@@ -80,7 +81,7 @@ def _words(metric: str, periods: Sequence[PeriodPerformance]) -> str:
     for one in periods:
         for kind, values in (("measured", one.measured), ("estimated", one.estimated)):
             if metric in values:
-                told.append(f"{one.since:%Y-%m-%d %H:%M}: {kind} {value_text(values[metric])}")
+                told.append(f"{minute(one.since)}: {kind} {value_text(values[metric])}")
     return "; ".join(told)
 
 

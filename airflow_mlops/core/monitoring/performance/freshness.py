@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from airflow_mlops.core.errors import DataError, PlatformError, SourceUnavailable
 from airflow_mlops.core.monitoring.performance.report import InputFreshness
 from airflow_mlops.core.store import Store
+from airflow_mlops.core.times import in_utc
 
 if TYPE_CHECKING:
     from airflow_mlops.core.data.source import DataRoot
@@ -85,12 +86,7 @@ def _newest_event(store: Store, name: str, now: datetime) -> list[datetime]:
     except DataError:
         return []
     return [
-        min(_aware(one.last_event), now)  # what is planned ahead is as new as can be
+        min(in_utc(one.last_event), now)  # what is planned ahead is as new as can be
         for one in versions
         if isinstance(one, DatasetVersion) and one.created_at <= now
     ]
-
-
-def _aware(event: datetime) -> datetime:
-    """Events of a source without zones are in UTC."""
-    return event if event.tzinfo else event.replace(tzinfo=timezone.utc)

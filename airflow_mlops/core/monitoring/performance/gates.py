@@ -13,6 +13,7 @@ from airflow_mlops.core.evaluation.metrics import known_metrics
 from airflow_mlops.core.evaluation.slices import source_of
 from airflow_mlops.core.gates import Gate, GateResult
 from airflow_mlops.core.monitoring.performance.report import PeriodPerformance, Value
+from airflow_mlops.core.wording import period
 
 if TYPE_CHECKING:
     from airflow_mlops.spec import ModelSpec
@@ -164,10 +165,10 @@ def _text(which: tuple[str, str]) -> str:
 
 
 def _decided(gate: Gate, side: _Side, name: str | None, yardstick: Yardstick) -> GateResult:
-    kind, period = side
-    value = (period.measured if kind == "measured" else period.estimated).get(gate.metric)
-    when = f"{period.since:%Y-%m-%d %H:%M} to {period.until:%Y-%m-%d %H:%M}"
-    rows = period.labelled if kind == "measured" else period.rows
+    kind, found = side
+    value = (found.measured if kind == "measured" else found.estimated).get(gate.metric)
+    when = period(found.since, found.until)
+    rows = found.labelled if kind == "measured" else found.rows
     if value is None:
         return _result(gate, None, rows=rows, reason=f"can't be {kind} from {when}")
     said = f"{kind} {value.value:.4g} from {when}"

@@ -39,6 +39,7 @@ from airflow_mlops.core.registry.deployments import DeploymentLog
 from airflow_mlops.core.registry.versions import Registry
 from airflow_mlops.core.store import Store
 from airflow_mlops.core.store.blobs import put_bytes
+from airflow_mlops.core.wording import period
 
 if TYPE_CHECKING:
     from airflow_mlops.core.data.source import DataRoot
@@ -88,7 +89,7 @@ def look_at_performance(
     found = _Found(_Champions(store, spec, until - since, root, progress), spec)
     for start, end in _periods(spec, since, until):
         number = champion if end == until else _champion_before(store, spec.name, end, champion)
-        progress(f"performance from {start:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M}")
+        progress(f"performance from {period(start, end)}")
         found.add(_collected(answers, spec, found.champions, start, end, as_of, number))
     report = _report(store, spec, found, champion, (since, until, as_of), root, taken)
     page = render(report, spec, found.distrusted(champion)).encode()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
 from typing import TYPE_CHECKING
 
 from airflow_mlops.core.drawing import html
@@ -12,6 +11,7 @@ from airflow_mlops.core.evaluation.metrics import known_metrics
 from airflow_mlops.core.monitoring.performance.chart import metric_over_time
 from airflow_mlops.core.monitoring.performance.gates import limit_of
 from airflow_mlops.core.monitoring.performance.report import PerformanceReport, PeriodPerformance, Value
+from airflow_mlops.core.wording import minute
 
 if TYPE_CHECKING:
     from airflow_mlops.spec import ModelSpec
@@ -39,7 +39,7 @@ def render(report: PerformanceReport, spec: ModelSpec, distrusted: Mapping[str, 
     }
     sections = {heading: part for heading, part in found.items() if part}
     who = report.model if report.champion is None else f"{report.model}, version {report.champion}"
-    title = f"Performance of {who}, {_time(report.since)} to {_time(report.until)}"
+    title = f"Performance of {who}, {minute(report.since)} to {minute(report.until)}"
     head = html.tag(
         "header", html.tag("h1", title), _verdict(report), html.tag("p", _known(report), class_="note")
     )
@@ -48,7 +48,7 @@ def render(report: PerformanceReport, spec: ModelSpec, distrusted: Mapping[str, 
 
 
 def _known(report: PerformanceReport) -> str:
-    return f"With the labels that were known at {_time(report.as_of)}. Times are UTC."
+    return f"With the labels that were known at {minute(report.as_of)}. Times are UTC."
 
 
 def _verdict(report: PerformanceReport) -> Markup:
@@ -108,7 +108,7 @@ def _table(whole: list[PeriodPerformance], report: PerformanceReport) -> Markup:
     ]
     rows = [
         (
-            _time(one.since), f"v{one.champion}", f"{one.rows:,}", f"{one.maturity:.0%}",
+            minute(one.since), f"v{one.champion}", f"{one.rows:,}", f"{one.maturity:.0%}",
             *(_both(one, name) for name in names),
         )
         for one in whole[-_MOST_ROWS:]
@@ -129,7 +129,7 @@ def _slices(report: PerformanceReport, spec: ModelSpec) -> Markup | None:
     newest.sort(key=lambda one: (-one.until.timestamp(), one.slice or ""))
     rows = [
         (
-            one.slice or "", _time(one.since), f"{one.rows:,}", f"{one.maturity:.0%}",
+            one.slice or "", minute(one.since), f"{one.rows:,}", f"{one.maturity:.0%}",
             *(_both(one, name) for name in names),
         )
         for one in newest
@@ -147,7 +147,7 @@ def _errors(report: PerformanceReport) -> Markup | None:
     shown = report.errors[-_MOST_ROWS:]
     rows = [
         (
-            _time(one.since),
+            minute(one.since),
             one.metric,
             html.cell("within" if one.within else "outside", "pass" if one.within else "fail"),
             html.cell(_number(one.estimated), "n"),
@@ -170,7 +170,7 @@ def _traffic(report: PerformanceReport) -> Markup | None:
         took = one.latency_ms or (None, None, None)
         share = f"{one.failed / one.requests:.2%}" if one.requests else _NOTHING
         numbers = [f"{one.requests:,}", f"{one.failed:,}", share, *map(_number, took)]
-        rows.append((_time(one.since), one.variant, one.role, *(html.cell(each, "n") for each in numbers)))
+        rows.append((minute(one.since), one.variant, one.role, *(html.cell(each, "n") for each in numbers)))
     head = ("from", "variant", "role", "requests", "failed", "failure rate", "p50 ms", "p95 ms", "p99 ms")
     return html.table(
         "Requests to each variant; fallback is the rule that answers instead", head, rows, numbers=6
@@ -184,7 +184,7 @@ def _inputs(report: PerformanceReport) -> Markup | None:
         (
             one.name,
             one.place,
-            _NOTHING if one.newest is None else _time(one.newest),
+            _NOTHING if one.newest is None else minute(one.newest),
             html.cell("stale" if one.stale else "fresh", "fail" if one.stale else "pass"),
         )
         for one in report.inputs
@@ -221,9 +221,3 @@ def _with_interval(value: Value) -> str:
 
 def _number(value: float | None) -> str:
     return _NOTHING if value is None else f"{value:.4g}".replace("-", "\N{MINUS SIGN}")
-
-
-def _time(at: datetime) -> str:
-    from datetime import timezone
-
-    return f"{at.astimezone(timezone.utc):%Y-%m-%d %H:%M}"

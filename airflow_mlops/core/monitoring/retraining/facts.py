@@ -16,6 +16,7 @@ from airflow_mlops.core.registry.deployment import Deployment, is_live
 from airflow_mlops.core.registry.deployments import DeploymentLog
 from airflow_mlops.core.registry.releases import ReleaseEvent, longest_release, release_log
 from airflow_mlops.core.registry.versions import Registry
+from airflow_mlops.core.wording import minute
 
 if TYPE_CHECKING:
     from airflow_mlops.core.data.source import DataRoot
@@ -135,7 +136,7 @@ def _in_progress(
     """What is in progress, in words."""
     if deployments and deployments[-1].challenger is not None and is_live(deployments[-1], now):
         newest = deployments[-1]
-        return f"version {newest.challenger} is in {newest.action} since {newest.at:%Y-%m-%d %H:%M}"
+        return f"version {newest.challenger} is in {newest.action} since {minute(newest.at)}"
     running: dict[str, datetime] = {}
     for event in releases:
         if event.begins:
@@ -144,5 +145,5 @@ def _in_progress(
             running.pop(event.run, None)
     for run, began in running.items():
         if now - began < longest_release(spec):
-            return f"{run} is running since {began:%Y-%m-%d %H:%M}"
+            return f"{run} is running since {minute(began)}"
     return ""

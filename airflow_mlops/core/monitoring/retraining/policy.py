@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from airflow_mlops.core.monitoring.look import Cause, Reason, RetrainDecision
 from airflow_mlops.core.monitoring.retraining.facts import Facts
 from airflow_mlops.core.monitoring.retraining.restraint import restraint_of
-from airflow_mlops.core.monitoring.retraining.spans import in_words
+from airflow_mlops.core.wording import span
 
 if TYPE_CHECKING:
     from airflow_mlops.spec import ModelSpec, Retrain
@@ -108,7 +108,7 @@ def _age(retrain: Retrain, facts: Facts) -> _Finding | None:
     return _Finding(
         "age",
         age >= retrain.max_age,
-        f"version {facts.drift.champion} was trained {in_words(age)} ago (max_age {in_words(retrain.max_age)})",
+        f"version {facts.drift.champion} was trained {span(age)} ago (max_age {span(retrain.max_age)})",
     )
 
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from airflow_mlops.core.monitoring.look import Restraint
 from airflow_mlops.core.monitoring.retraining.facts import Facts
 from airflow_mlops.core.monitoring.retraining.requests import RetrainRequest
-from airflow_mlops.core.monitoring.retraining.spans import in_words
 from airflow_mlops.core.registry.releases import longest_release
+from airflow_mlops.core.wording import span
 
 if TYPE_CHECKING:
     from airflow_mlops.spec import ModelSpec
@@ -83,7 +83,7 @@ def _cooldown(spec: ModelSpec, facts: Facts) -> str:
     last = facts.requests[-1].at if facts.requests else None
     for what, at in (("request", last), ("promotion of this champion", facts.promoted)):
         if at is not None and facts.now - at < cooldown:
-            return f"cooldown {in_words(cooldown)}: the last {what} was {in_words(facts.now - at)} ago"
+            return f"cooldown {span(cooldown)}: the last {what} was {span(facts.now - at)} ago"
     return ""
 
 
@@ -93,4 +93,4 @@ def _budget(spec: ModelSpec, facts: Facts) -> str:
     spent = sum(request.at > start for request in facts.requests)
     if spent < retrain.budget:
         return ""
-    return f"budget spent: {spent} of {retrain.budget} requests in {in_words(retrain.budget_window)}"
+    return f"budget spent: {spent} of {retrain.budget} requests in {span(retrain.budget_window)}"

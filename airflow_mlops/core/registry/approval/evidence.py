@@ -14,6 +14,7 @@ from airflow_mlops.core.registry.approval.case import Case
 from airflow_mlops.core.registry.approval.markdown import bullets, code, limited, section, table, text
 from airflow_mlops.core.registry.approval.rules import changed_sections, worse, worse_metrics
 from airflow_mlops.core.store.blobs import blob_key
+from airflow_mlops.core.wording import moment, short, size
 
 #: Bytes of UTF-8; databases of Airflow hold 64 kB in such a field.
 LONGEST = 20_000
@@ -100,9 +101,9 @@ def _version(case: Case) -> str:
         ("Version", str(case.number)),
         ("What it is", text(spec.get("description") or "nobody has said")),
         ("Owner", owner or "nobody is named"),
-        ("Registered", f"{record.created_at:%Y-%m-%d %H:%M %Z} by {text(record.created_by)}"),
+        ("Registered", f"{moment(record.created_at)} by {text(record.created_by)}"),
         ("Run", text(record.run.key) if record.run else "none"),
-        ("Model file", f"{record.trained.artifact[:12]}, {record.trained.size:,} bytes"),
+        ("Model file", f"{short(record.trained.artifact)}, {size(record.trained.size)}"),
         ("Trained on", f"{record.trained.train_rows:,} rows, seed {record.trained.seed}"),
         ("Shaped by own answers", "nobody has looked" if record.shaped is None else f"{record.shaped:.1%}"),
     ]
@@ -201,8 +202,8 @@ def _data_rows(data: DatasetVersion) -> list[tuple[str, str]]:
         ("Dataset version", text(f"{data.name}@{data.id}")),
         ("Rows", f"{data.rows:,}"),
         ("Files", f"{len(data.files):,}"),
-        ("First event", f"{data.first_event:%Y-%m-%d %H:%M %Z}"),
-        ("Last event", f"{data.last_event:%Y-%m-%d %H:%M %Z}"),
+        ("First event", moment(data.first_event)),
+        ("Last event", moment(data.last_event)),
         ("Made by", text(data.derivation.kind) if data.derivation else "a snapshot"),
     ]
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from airflow_mlops.core.drawing.svg import plain
+from airflow_mlops.core.wording import plain
 
 _LONGEST = 300
 #: Signs that mean something within a line; a backslash takes the meaning away (CommonMark, 2.4).
