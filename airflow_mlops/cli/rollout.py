@@ -73,8 +73,7 @@ def _drawn(seen: RolloutGoingOn, now: datetime, store: str) -> list[RenderableTy
         parts.append(screen.words("the judge has not looked yet", "yellow"))
     else:
         newest = seen.looks[-1]
-        more = "" if newest.needed is None else f"; about {newest.needed:,} more may decide"
-        said = f"{newest.decision} with {newest.samples:,} samples, {ago(newest.at, now)}{more}"
+        said = f"{newest.decision} with {newest.samples:,} samples, {ago(newest.at, now)}"
         parts += [screen.words(said, "bold", 200), *_gates(seen.looks)]
     return [*parts, *lost, end]
 
@@ -101,6 +100,8 @@ def _split(rollout: RolloutNow) -> str:
 
 
 def _times(seen: RolloutGoingOn, now: datetime) -> str:
+    from airflow_mlops.core.rollout.progress import decision_expected
+
     rollout = seen.rollout
     if rollout is None:
         return ""
@@ -108,8 +109,7 @@ def _times(seen: RolloutGoingOn, now: datetime) -> str:
     if rollout.held:
         told.append("held until somebody resumes or aborts it")
     else:
-        when = "nobody can tell yet" if seen.expected is None else screen.minute(seen.expected)
-        told.append(f"decision expected: {when}")
+        told.append(f"decision expected: {decision_expected(seen.looks, now, held=False)}")
     if rollout.until is not None:
         told.append(f"ends at {screen.minute(rollout.until)} at the latest")
     return "; ".join(told)

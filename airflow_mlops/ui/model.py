@@ -16,7 +16,7 @@ from airflow_mlops.ui.actions import permitted
 from airflow_mlops.ui.links import Links
 from airflow_mlops.ui.model_parts.comparison import compare_versions
 from airflow_mlops.ui.model_parts.live import last_challenger, live_rollout
-from airflow_mlops.ui.model_parts.page import gaps_of, model_view, wanted_actions
+from airflow_mlops.ui.model_parts.page import contact_of, gaps_of, model_view, wanted_actions
 from airflow_mlops.ui.model_parts.versions import version_page
 from airflow_mlops.ui.rendering import page
 from airflow_mlops.ui.source import ReadStore
@@ -40,15 +40,23 @@ def model_page(
 
 @router.get("/models/{model}/live")
 def live_part(request: Request, model: Model, user: User, store: ReadStore) -> HTMLResponse:
-    """The rollout in progress, and what somebody may do about it: asked for again and again."""
+    """How the model stands, the rollout in progress, and what somebody may do: asked for again and again."""
     now = utc_now()
     records = ModelRecords(store, model)
     live = live_rollout(records, now)
     overview = overview_of(store, model, now=now)
     actions = permitted(user, model, Links.of(request), wanted_actions(overview))
-    gaps = gaps_of(overview, records.gaps)
-    last = last_challenger(records)
-    return page(request, "model/live.html", model=model, live=live, last=last, actions=actions, gaps=gaps)
+    return page(
+        request,
+        "model/live.html",
+        model=model,
+        overview=overview,
+        contact=contact_of(overview),
+        live=live,
+        last=last_challenger(records),
+        actions=actions,
+        gaps=gaps_of(overview, records.gaps),
+    )
 
 
 @router.get("/models/{model}/versions")

@@ -8,6 +8,7 @@ from typing import Literal
 
 from airflow_mlops.core.record import Record
 from airflow_mlops.core.store import Log, Store
+from airflow_mlops.core.wording import span
 
 #: Nobody plans further ahead.
 _FORESEEABLE = timedelta(days=365)
@@ -73,3 +74,22 @@ def expected(points: Sequence[StageNow], now: datetime) -> datetime | None:
     if wait > _FORESEEABLE.total_seconds():
         return None
     return max(now, newest.at + timedelta(seconds=wait))
+
+
+def decision_expected(looks: Sequence[StageNow], now: datetime, *, held: bool) -> str:
+    """When a decision is to be expected, in words.
+
+    :param looks: at the stage, oldest first.
+    """
+    if not looks:
+        return "unknown before the judge's first look"
+    if held:
+        return "not while the rollout is held"
+    newest = looks[-1]
+    if newest.decision != "CONTINUE":
+        return f"it is there: {newest.decision}"
+    if newest.needed is None:
+        return "unknown: the evidence so far points neither way"
+    more = f"after about {newest.needed:,} more samples"
+    at = expected(looks, now)
+    return f"{more}, in about {span(at - now)}" if at else f"{more}; when they come is unknown"

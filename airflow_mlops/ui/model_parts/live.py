@@ -13,7 +13,7 @@ from airflow_mlops.core.overview.model_records import ModelRecords
 from airflow_mlops.core.registry.deployment import Deployment, is_live
 from airflow_mlops.core.rollout.panel import HEIGHT, Moment, Panel
 from airflow_mlops.core.rollout.placement import Placement, placement
-from airflow_mlops.core.rollout.progress import GateNow, StageNow, expected
+from airflow_mlops.core.rollout.progress import GateNow, StageNow, decision_expected
 from airflow_mlops.core.times import in_utc
 from airflow_mlops.core.wording import line, span
 from airflow_mlops.ui.model_parts.drawn import Drawing, picture
@@ -131,22 +131,6 @@ def plan_of(record: Any) -> dict[str, Any]:
     """The section ``rollout`` of a version's spec: the plan of its stages; empty where it is of another form."""
     rollout = record.spec.get("rollout")
     return dict(rollout) if isinstance(rollout, dict) else {}
-
-
-def decision_expected(looks: Sequence[StageNow], now: datetime, *, held: bool) -> str:
-    """When a decision is to be expected, in words."""
-    if not looks:
-        return "unknown before the judge's first look"
-    if held:
-        return "not while the rollout is held"
-    newest = looks[-1]
-    if newest.decision != "CONTINUE":
-        return f"it is there: {newest.decision}"
-    if newest.needed is None:
-        return "unknown: the evidence so far points neither way"
-    more = f"after about {newest.needed:,} more samples"
-    at = expected(looks, now)
-    return f"{more}, in about {span(at - now)}" if at else f"{more}; when they come is unknown"
 
 
 def _silence(newest: StageNow | None, place: Placement, now: datetime) -> str:

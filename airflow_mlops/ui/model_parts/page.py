@@ -59,7 +59,7 @@ def model_view(store: Store, model: str, now: datetime, below: int | None = None
     series = performance(records, looks)
     return ModelView(
         overview=overview,
-        contact=_contact(overview.contact),
+        contact=contact_of(overview),
         live=live_rollout(records, now),
         last=last_challenger(records),
         versions=version_page(records, overview.champion, rollout.challenger if rollout else None, below),
@@ -98,8 +98,9 @@ def wanted_actions(overview: ModelOverview) -> tuple[Wanted, ...]:
     return tuple(found)
 
 
-def _contact(contact: str) -> str | None:
+def contact_of(overview: ModelOverview) -> str | None:
+    """What a click on the contact opens, None where that is nothing safe."""
     try:
-        return contact_link(contact)
+        return contact_link(overview.contact)
     except ValueError:
         return None
