@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from datetime import datetime
 
 from airflow_mlops.core.errors import MlopsError
-from airflow_mlops.core.lineage.graph import downstream, upstream
+from airflow_mlops.core.lineage.graph.impact import impact_of_dataset
+from airflow_mlops.core.lineage.graph.index import Index
 from airflow_mlops.core.lineage.graph.picture import picture_of
-from airflow_mlops.core.registry.versions import Registry
+from airflow_mlops.core.lineage.graph.upstream import path_of
+from airflow_mlops.core.record import utc_now
 from airflow_mlops.core.store import Store
 from airflow_mlops.core.wording import line, moment
 
@@ -58,7 +61,8 @@ def ancestry(
     :param visible: the models among some that the reader may see; others are not named.
     :raises RegistryError: if there is no such version.
     """
-    graph = upstream(store, model, number)
+    index, now = Index(store), utc_now()
+    graph = path_of(index, model, number, now)
     things = [
         Thing(one.kind, line(one.label, 120), line(one.gone or one.said, 300), moment(one.at))
         for one in graph.nodes
@@ -68,18 +72,20 @@ def ancestry(
         picture=picture_of(graph, alone=False),
         things=tuple(things[:_MOST]),
         more=max(0, len(things) - _MOST),
-        relatives=_relatives(store, model, number, visible),
+        relatives=_relatives(index, model, number, now, visible),
         unread=len(graph.unread),
     )
 
 
 def _relatives(
-    store: Store, model: str, number: int, visible: Callable[[Iterable[str]], Iterable[str]]
+    index: Index, model: str, number: int, now: datetime, visible: Callable[[Iterable[str]], Iterable[str]]
 ) -> tuple[Relative, ...]:
     """Versions of models that the reader may see, which learned from the data that this one learned from."""
-    dataset = Registry(store, model).get(number).dataset
+    own = index.versions(model).get(number)
+    if own is None:
+        return ()
     try:
-        touched = downstream(store, dataset=f"{dataset.name}@{dataset.id}").versions
+        touched = impact_of_dataset(index, f"{own.dataset.name}@{own.dataset.id}", now).versions
     except MlopsError:  # the record of its data is gone, which the graph says
         return ()
     others = [one for one in touched if (one.model, one.version) != (model, number)]
