@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,8 @@ from fastapi.testclient import TestClient
 from airflow_mlops.core.store import Store, open_store
 from airflow_mlops.ui.app import create_app
 from airflow_mlops.ui.mounted import PREFIX
+from airflow_mlops.ui.source import the_store
+from tests.core.registry.world import MODEL
 
 #: Where Airflow is reached below, and our pages.
 BELOW = "/airflow"
@@ -28,16 +30,28 @@ HERE = f"{BELOW}{PREFIX}"
 SignIn = Callable[..., TestClient]
 
 
+#: A client for a role that sees some models of a store.
+Opened = Callable[..., TestClient]
+
+
 class PerDag(SimpleAuthManager):
-    """Airflow's simple auth manager, but some DAGs are for nobody: as the FAB or Keycloak manager may say."""
+    """Airflow's simple auth manager, but some DAGs are for nobody: as the FAB or Keycloak manager may say.
+
+    :ivar hidden: ids of these. :ivar shown: ids of the release DAGs that are for somebody; None for all.
+    """
 
     hidden: frozenset[str] = frozenset()
+    shown: frozenset[str] | None = None
 
     def is_authorized_dag(self, *, details: DagDetails | None = None, **asked: Any) -> bool:
         """Airflow's answer by role, or no."""
-        if details is not None and details.id in self.hidden:
+        if details is not None and details.id is not None and not self._is_shown(details.id):
             return False
         return super().is_authorized_dag(details=details, **asked)
+
+    def _is_shown(self, dag_id: str) -> bool:
+        other = self.shown is not None and dag_id.endswith(".release") and dag_id not in self.shown
+        return not other and dag_id not in self.hidden
 
 
 @pytest.fixture(scope="session")
@@ -65,10 +79,16 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
 
 
 @pytest.fixture
-def mounted() -> FastAPI:
+def pages() -> FastAPI:
+    """Our app."""
+    return create_app()
+
+
+@pytest.fixture
+def mounted(pages: FastAPI) -> FastAPI:
     """An app that has ours below it, as Airflow's API server does, itself reached below a path."""
     root = FastAPI(root_path=BELOW)
-    root.mount(PREFIX, create_app())
+    root.mount(PREFIX, pages)
     return root
 
 
@@ -84,6 +104,18 @@ def sign_in(mounted: FastAPI, manager: PerDag) -> Iterator[SignIn]:
         return made
 
     return client
+
+
+@pytest.fixture
+def opened(pages: FastAPI, manager: PerDag, sign_in: SignIn) -> Opened:
+    """Open the pages over a store: without more for a viewer who sees the one model of the worlds."""
+
+    def open_(store: Store, *, role: str = "viewer", sees: Iterable[str] = (MODEL,)) -> TestClient:
+        manager.shown = frozenset(f"{model}.release" for model in sees)
+        pages.dependency_overrides[the_store] = lambda: store
+        return sign_in(role)
+
+    return open_
 
 
 def connection(**extra: object) -> str:

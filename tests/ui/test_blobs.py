@@ -21,9 +21,7 @@ from tests.core.card.test_dossier import Forgetful
 from tests.core.card.world import after, append, data, register, told, validation
 from tests.core.evaluation import whole
 from tests.core.registry.world import MODEL, trained
-from tests.ui.version_world import Opened, opened
-
-__all__ = ["opened"]
+from tests.ui.conftest import HERE, Opened
 
 PAGE = b"<!doctype html><title>report</title><script>alert(1)</script>"
 
@@ -64,7 +62,7 @@ def looked(store: Forgetful, model: str = MODEL) -> dict[str, str]:
 
 def url(kind: str, digest: str, model: str = MODEL, **query: Any) -> str:
     asked = "&".join(f"{name}={value}" for name, value in query.items())
-    return f"/models/{model}/blob/{kind}/{digest}{'?' + asked if asked else ''}"
+    return f"{HERE}/models/{model}/blob/{kind}/{digest}{'?' + asked if asked else ''}"
 
 
 def test_a_page_comes_whole_and_in_a_sandbox(store: Forgetful, opened: Opened) -> None:

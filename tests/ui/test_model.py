@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from typing import Any
 
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
-from starlette.routing import Mount
 
 from airflow_mlops.core.registry.deployments import DeploymentLog
 from airflow_mlops.core.registry.releases import ReleaseEvent, note_release
@@ -20,16 +18,13 @@ from tests.core.card.world import after, live, register, told
 from tests.core.evaluation import whole
 from tests.core.registry.world import MODEL, MemoryStore
 from tests.ui.conftest import SignIn
-from tests.ui.model_world import PAGE, audited, look, roll_out
+from tests.ui.world import PAGE, audited, look, roll_out
 
 
 @pytest.fixture
-def store(mounted: FastAPI, tmp_path: Path) -> MemoryStore:
-    """What the pages read: a quick store with an address of its own, since a process remembers what it read."""
+def store(pages: FastAPI) -> MemoryStore:
+    """What the pages read."""
     made = MemoryStore()
-    made.uri = f"memory:{tmp_path}"
-    pages = next(route.app for route in mounted.routes if isinstance(route, Mount))
-    assert isinstance(pages, FastAPI)
     pages.dependency_overrides[the_store] = lambda: made
     return made
 

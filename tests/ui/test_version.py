@@ -20,15 +20,13 @@ from tests.core.card.test_dossier import Forgetful
 from tests.core.card.world import DATASET, after, append, data, live, register, told, validation
 from tests.core.evaluation import whole
 from tests.core.registry.world import MODEL
-from tests.ui.version_world import Opened, opened
-
-__all__ = ["opened"]
+from tests.ui.conftest import BELOW, HERE, Opened
 
 EVIL = '<script>alert("1")</script><img src=x onerror=alert(1)>'
 
 
 def at(number: int | str = 2, part: str = "", model: str = MODEL) -> str:
-    return f"/models/{model}/versions/{number}{part}"
+    return f"{HERE}/models/{model}/versions/{number}{part}"
 
 
 @pytest.fixture
@@ -89,15 +87,14 @@ def test_the_story_is_in_the_order_of_time(lived: Store, opened: Opened) -> None
 
 
 def test_versions_beside_it_and_what_may_be_done(lived: Store, opened: Opened) -> None:
-    runs = [f"{MODEL}.rollback", f"{MODEL}.reproduce"]
-    rolled_back = opened(lived, runs=runs).get(at(2)).text
-    assert f'href="/models/{MODEL}/versions/1" rel="prev"' in rolled_back
+    rolled_back = opened(lived, role="admin").get(at(2)).text
+    assert f'href="{HERE}/models/{MODEL}/versions/1" rel="prev"' in rolled_back
     assert 'rel="next"' not in rolled_back
     assert "Roll back to this version" in rolled_back
     assert re.search(r"choose\s+To version\s+<strong>2</strong>", rolled_back)
-    assert f"/dags/{MODEL}.reproduce" in rolled_back
-    champion = opened(lived, runs=runs).get(at(1)).text
-    assert f'href="/models/{MODEL}/versions/2" rel="next"' in champion
+    assert f"{BELOW}/dags/{MODEL}.reproduce" in rolled_back
+    champion = opened(lived, role="admin").get(at(1)).text
+    assert f'href="{HERE}/models/{MODEL}/versions/2" rel="next"' in champion
     assert "Roll back to this version" not in champion, "it serves already"
     viewer = opened(lived).get(at(2)).text
     assert "Roll back to this version" not in viewer
@@ -175,8 +172,8 @@ def test_lineage_both_ways_names_only_models_that_one_may_see(lived: Store, open
         whole_page = client.get(at(2, "/lineage")).text
         assert "<svg" in whole_page
         assert "orders/1.parquet" in words(whole_page)
-        assert f'href="/models/{MODEL}/versions/1"' in whole_page
-        assert ('href="/models/wages/versions/1"' in whole_page) is known
+        assert f'href="{HERE}/models/{MODEL}/versions/1"' in whole_page
+        assert (f'href="{HERE}/models/wages/versions/1"' in whole_page) is known
         assert ("wages" in whole_page) is known
         part = client.get(at(2, "/lineage"), headers={"HX-Request": "true"}).text
         assert "<html" not in part

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime, timezone
+from itertools import count
 from pathlib import Path
 
 from airflow_mlops.core.data.version import DatasetRef
@@ -97,12 +98,14 @@ def register_many(store: Store, count: int) -> None:
         log.append(entry, after=number)
 
 
-class MemoryStore:
-    """A store for tests with thousands of writes."""
+_addresses = count(1)
 
-    uri = "memory:"
+
+class MemoryStore:
+    """A store for tests with thousands of writes; each has an address of its own, as a process remembers by it."""
 
     def __init__(self) -> None:
+        self.uri = f"memory:{next(_addresses)}"
         self._objects: dict[str, bytes] = {}
 
     def read(self, key: str) -> bytes:
