@@ -9,12 +9,14 @@ import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
+from airflow_mlops.core.record import utc_now
+from airflow_mlops.core.registry.deployment import Deployment
 from airflow_mlops.core.registry.deployments import DeploymentLog
 from airflow_mlops.core.registry.releases import ReleaseEvent, note_release
 from airflow_mlops.core.rollout.progress import progress_log
 from airflow_mlops.core.store import Store
 from airflow_mlops.ui.source import the_store
-from tests.core.card.world import after, live, register, told
+from tests.core.card.world import after, append, live, register, told
 from tests.core.evaluation import whole
 from tests.core.registry.world import MODEL, MemoryStore
 from tests.ui.conftest import SignIn
@@ -112,6 +114,23 @@ def test_the_live_part_sees_the_next_look(client: TestClient, store: Store) -> N
     assert newest is not None
     log.append(newest.model_copy(update={"samples": 999}), after=number)
     assert "with 999 samples" in words(client.get(f"{PAGE}/live").text)
+
+
+def test_the_head_refreshes_itself_with_the_live_rollout(client: TestClient, store: Store) -> None:
+    def parts(page: str) -> list[str]:
+        return re.findall(r'<div (?:class="cards" )?id="(heading|standing)">', page)
+
+    roll_out(store)
+    page = client.get(PAGE).text
+    assert 'hx-select-oob="#heading:outerMorph,#standing:outerMorph"' in page
+    assert parts(page) == ["heading", "standing"]
+    promoted = Deployment(action="promote", champion=2, who="ann", why="better", at=utc_now())
+    append(DeploymentLog(store, MODEL).log, promoted)
+    live = client.get(f"{PAGE}/live").text
+    assert parts(live) == ["heading", "standing"]
+    head = live[live.index('id="heading"') : live.index('id="rollout"')]
+    assert f'<a href="{PAGE}/versions/2">Version 2</a>' in head
+    assert not re.search("aria-live|role=", head), "nobody hears of every refresh"
 
 
 def test_versions_stand_beside_the_champion_of_their_time(client: TestClient) -> None:
