@@ -51,6 +51,7 @@ class ModelView:
 def model_view(store: Store, model: str, now: datetime, below: int | None = None) -> ModelView:
     """Gather the page of a model. :param below: versions with a smaller number are listed; None for the newest."""
     records = ModelRecords(store, model)
+    records.prepare("numbered_deployments", "releases", "looks", "alerts", "requests")
     overview = overview_of(store, model, now=now)
     rollout = overview.rollout
     looks = records.looks

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from airflow_mlops.core.data.version import DatasetVersion, dataset_key
 from airflow_mlops.core.errors import MlopsError
-from airflow_mlops.core.registry.versions import Registry
-from airflow_mlops.core.store import Store
+from airflow_mlops.core.registry.version import ModelVersion
+from airflow_mlops.core.store import Log, Store
 from airflow_mlops.core.store.results import parse
 
 
@@ -30,7 +30,7 @@ def data_before(store: Store, model: str, number: int) -> tuple[int, DatasetVers
     if number == 1:
         return None
     try:
-        ref = Registry(store, model).get(number - 1).dataset
+        ref = Log(store, f"models/{model}/versions", ModelVersion).read(number - 1).dataset
         key = dataset_key(ref.name, ref.id)
         return number - 1, parse(store.read(key), DatasetVersion, key)
     except MlopsError:
