@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from airflow_mlops.cli.moment import moment
+from airflow_mlops.cli.place import add_store
+from airflow_mlops.cli.writing import writing
 from airflow_mlops.core.errors import DataError, PlatformError, SpecError
 from airflow_mlops.core.wording import minute, period
 
@@ -47,7 +49,7 @@ def add_parser(subparsers: SubParsers) -> None:
 
 def _add_period(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", metavar="MODEL", help="the model's name")
-    parser.add_argument("--store", required=True, metavar="URI", help="a folder or s3://bucket/prefix")
+    add_store(parser)
     parser.add_argument("--since", metavar="TIME", help="ISO 8601, UTC without a zone: 2026-03-01")
     parser.add_argument("--until", metavar="TIME", help="not included; without it, after the last answer")
     parser.add_argument("--as-of", metavar="TIME", help="labels of a later time don't count")
@@ -91,14 +93,15 @@ def run_export(arguments: argparse.Namespace) -> int:
     if first is None:
         raise DataError("no answers in that time", given=period(since, until))
     rows = first.num_rows
-    try:
-        with landing(out) as aside, pq.ParquetWriter(aside, first.schema, compression="zstd") as writer:
-            writer.write_batch(first)
-            for batch in batches:
-                writer.write_batch(batch)
-                rows += batch.num_rows
-    except OSError as error:
-        raise PlatformError(f"{out} can't be written", given=error.strerror) from None
+    with (
+        writing(out),
+        landing(out) as aside,
+        pq.ParquetWriter(aside, first.schema, compression="zstd") as writer,
+    ):
+        writer.write_batch(first)
+        for batch in batches:
+            writer.write_batch(batch)
+            rows += batch.num_rows
     print(f"{out}: {rows:,} rows of {arguments.model}, {period(since, until)} UTC")
     return 0
 

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from airflow_mlops.cli.moment import moment
-from airflow_mlops.cli.place import existing_store
+from airflow_mlops.cli.place import add_store, existing_store
+from airflow_mlops.cli.writing import writing
 from airflow_mlops.core.errors import PlatformError
 from airflow_mlops.core.wording import second
 
@@ -116,13 +117,10 @@ def run_export(arguments: argparse.Namespace) -> int:
     if out.exists():
         raise PlatformError(f"{out} is there already", remedy="choose another name")
     lines = 0
-    try:
-        with landing(out) as aside, aside.open("w", encoding="utf-8") as stream:
-            for line in export(_store(arguments), arguments.model):
-                stream.write(f"{line}\n")
-                lines += 1
-    except OSError as error:
-        raise PlatformError(f"{out} can't be written", given=error.strerror) from None
+    with writing(out), landing(out) as aside, aside.open("w", encoding="utf-8") as stream:
+        for line in export(_store(arguments), arguments.model):
+            stream.write(f"{line}\n")
+            lines += 1
     print(f"{out}: {lines:,} entries of {arguments.model or 'all models and the store'}")
     return 0
 
@@ -178,7 +176,7 @@ def _add_place(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "model", nargs="?", metavar="MODEL", help="name of the model; all, and the store's own, without it"
     )
-    parser.add_argument("--store", required=True, metavar="URI", help="a folder or s3://bucket/prefix")
+    add_store(parser)
 
 
 def _store(arguments: argparse.Namespace) -> Store:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from airflow_mlops.cli import of_version
-from airflow_mlops.cli.report_file import write_page
+from airflow_mlops.cli.writing import write_file
 from airflow_mlops.core.errors import SpecError
 from airflow_mlops.core.wording import size
 
@@ -59,6 +59,6 @@ def run(arguments: argparse.Namespace) -> int:
         print(as_markdown(card), end="")
         return 0
     page = (as_html if out.suffix == ".html" else as_markdown)(card).encode()
-    write_page(page, out)
+    write_file(page, out)
     print(f"{out}: card of {dossier.name}, {card.complete} complete, {size(len(page))}")
     return 0

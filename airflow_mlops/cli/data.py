@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from airflow_mlops.cli.place import add_store
 from airflow_mlops.core.wording import days, minute, moment, size
 
 if TYPE_CHECKING:
@@ -100,7 +101,7 @@ def _add_place(parser: argparse.ArgumentParser, *ids: str) -> None:
     parser.add_argument("model", metavar="MODEL", help="name of the model, or of a joined data set")
     for name in ids:
         parser.add_argument(name, metavar=name.upper(), help="id of a version, or its first characters")
-    parser.add_argument("--store", required=True, metavar="URI", help="a folder or s3://bucket/prefix")
+    add_store(parser)
     if ids:
         parser.add_argument("--data", metavar="URI", help=_ROOT_HELP)
     parser.add_argument("--json", action="store_true", help="print records as JSON")

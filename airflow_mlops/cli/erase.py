@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from airflow_mlops.cli.place import add_store
 from airflow_mlops.core.errors import PlatformError, SpecError
 
 if TYPE_CHECKING:
@@ -149,7 +150,7 @@ def run_check(arguments: argparse.Namespace) -> int:
 
 def _add_place(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", metavar="MODEL", help="the model's name")
-    parser.add_argument("--store", required=True, metavar="URI", help="a folder or s3://bucket/prefix")
+    add_store(parser)
     parser.add_argument("--data", metavar="URI", help="data root, for versions that read their files there")
     parser.add_argument(
         "--column", metavar="NAME", help="column with the ids; without it, data.subject of the newest version"

@@ -6,6 +6,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from airflow_mlops.cli.place import add_store
+from airflow_mlops.cli.writing import writing
 from airflow_mlops.core.errors import PlatformError, SpecError
 
 if TYPE_CHECKING:
@@ -26,7 +28,7 @@ def add_parser(subparsers: SubParsers) -> None:
     )
     export.add_argument("model", metavar="MODEL", help="the model's name")
     export.add_argument("ref", metavar="REF", help="the audit: ref of the task audit_labels")
-    export.add_argument("--store", required=True, metavar="URI", help="a folder or s3://bucket/prefix")
+    add_store(export)
     export.add_argument("--out", required=True, type=Path, metavar="FILE", help="a .csv or .parquet file")
     export.set_defaults(func=run_export)
 
@@ -50,14 +52,13 @@ def run_export(arguments: argparse.Namespace) -> int:
     if result.model != arguments.model:
         raise SpecError("audit is of another model", given=arguments.model, expected=result.model)
     data = get_bytes(store, getattr(result, _FORMATS[out.suffix]))
-    try:
-        with out.open("xb") as file:
-            file.write(data)
-    except FileExistsError:
-        raise PlatformError(
-            f"{out} is there already", remedy="choose another name; it may hold a review"
-        ) from None
-    except OSError as error:
-        raise PlatformError(f"{out} can't be written", given=error.strerror) from None
+    with writing(out):
+        try:
+            with out.open("xb") as file:
+                file.write(data)
+        except FileExistsError:
+            raise PlatformError(
+                f"{out} is there already", remedy="choose another name; it may hold a review"
+            ) from None
     print(f"{out}: {result.file_rows:,} rows of {result.dataset.name}@{result.dataset.id}; {explain(result)}")
     return 0

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from airflow_mlops.cli.cited import parse_cited
-from airflow_mlops.cli.report_file import write_page
+from airflow_mlops.cli.place import add_store
+from airflow_mlops.cli.writing import write_file
 from airflow_mlops.core.errors import SpecError
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def add_parser(subparsers: SubParsers) -> None:
     )
     asked.add_argument("--file", metavar="FILE", help="a path, a URI, or a SHA-256 or its first eight digits")
     asked.add_argument("--dataset", metavar="NAME@ID", help="a dataset version; the id may be cut short")
-    parser.add_argument("--store", required=True, metavar="URI", help="a folder or s3://bucket/prefix")
+    add_store(parser)
     parser.add_argument("--json", action="store_true", help="print records as JSON")
     parser.add_argument(
         "--out", type=Path, metavar="FILE", help="also draw it: a file that ends in .svg or .html"
@@ -95,7 +96,7 @@ def _draw(arguments: argparse.Namespace, found: Graph | Impact) -> None:
     from airflow_mlops.core.lineage.graph.picture import picture_of
 
     whole = picture_of(found) if out.suffix == ".svg" else page_of(found)
-    write_page(whole.encode(), out)
+    write_file(whole.encode(), out)
     if not arguments.json:
         print(f"\n{out}")
 

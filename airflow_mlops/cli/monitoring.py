@@ -6,7 +6,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from airflow_mlops.cli.report_file import write_page
+from airflow_mlops.cli.place import add_store
+from airflow_mlops.cli.writing import write_file
 from airflow_mlops.core.errors import RegistryError
 from airflow_mlops.core.wording import minute, period, size
 
@@ -29,7 +30,7 @@ def add_parser(subparsers: SubParsers) -> None:
         description="One line for each look: period, champion, drift, log loss or rmse, and what was decided.",
     )
     looks.add_argument("model", metavar="MODEL", help="the model's name")
-    looks.add_argument("--store", required=True, metavar="URI", help="a folder or s3://bucket/prefix")
+    add_store(looks)
     looks.add_argument("--last", type=int, default=20, metavar="N", help="the newest so many (default: 20)")
     looks.set_defaults(func=run_looks)
     report = commands.add_parser(
@@ -41,7 +42,7 @@ def add_parser(subparsers: SubParsers) -> None:
     report.add_argument("model", metavar="MODEL", help="the model's name")
     report.add_argument("--look", type=int, metavar="N", help="number of the look; the newest without it")
     report.add_argument("--drift", action="store_true", help="Evidently's page, made when drift was found")
-    report.add_argument("--store", required=True, metavar="URI", help="a folder or s3://bucket/prefix")
+    add_store(report)
     report.add_argument(
         "--out", required=True, metavar="FILE", type=Path, help="file to write, e.g. look.html"
     )
@@ -82,7 +83,7 @@ def run_report(arguments: argparse.Namespace) -> int:
             remedy="Evidently's page is made when drift was found" if arguments.drift else None,
         )
     data = get_bytes(store, page)
-    write_page(data, arguments.out)
+    write_file(data, arguments.out)
     print(f"{arguments.out}: {kind} of {arguments.model} until {minute(look.until)}, {size(len(data))}")
     return 0
 

@@ -7,11 +7,12 @@ from datetime import datetime
 
 from airflow_mlops.cli.cited import parse_cited
 from airflow_mlops.cli.moment import moment
+from airflow_mlops.cli.place import add_store
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The store, and the time until which records count."""
-    parser.add_argument("--store", required=True, metavar="URI", help="a folder or s3://bucket/prefix")
+    add_store(parser)
     parser.add_argument(
         "--as-of", metavar="TIME", help="only what was known then: ISO 8601, UTC without a zone"
     )

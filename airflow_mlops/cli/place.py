@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from airflow_mlops.core.errors import PlatformError, RegistryError
+from airflow_mlops.core.wording import some
 
 if TYPE_CHECKING:
     from airflow_mlops.core.store import Store
@@ -38,9 +39,8 @@ def require_model(store: Store, model: str) -> str:
     known = model_names(store)
     if model in known:
         return model
-    more = f" and {len(known) - _SHOWN} more" if len(known) > _SHOWN else ""
     raise RegistryError(
         f"{store.uri} knows nothing of this model",
         given=repr(model[:200]),
-        expected=f"one of {', '.join(known[:_SHOWN])}{more}" if known else "a store with a model",
+        expected=f"one of {some(known, _SHOWN)}" if known else "a store with a model",
     )

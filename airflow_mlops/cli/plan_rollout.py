@@ -10,6 +10,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from airflow_mlops.cli.place import add_store
 from airflow_mlops.core.errors import SpecError
 from airflow_mlops.core.progress import Progress, ignore
 
@@ -31,7 +32,7 @@ def add_parser(subparsers: SubParsers) -> None:
         "written.",
     )
     parser.add_argument("file", metavar="SPEC", type=Path, help="the spec in YAML")
-    parser.add_argument("--store", required=True, metavar="URI", help="a folder or s3://bucket/prefix")
+    add_store(parser)
     parser.add_argument(
         "--window", default="1d", metavar="DURATION", help="captured traffic to plan with (%(default)s)"
     )

@@ -7,7 +7,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from airflow_mlops.core.errors import PlatformError, SpecError
+from airflow_mlops.cli.place import add_store
+from airflow_mlops.cli.writing import writing
+from airflow_mlops.core.errors import SpecError
 
 if TYPE_CHECKING:
     from airflow_mlops.core.scoring.reading import Current
@@ -27,7 +29,7 @@ def add_parser(subparsers: SubParsers) -> None:
         "are summed up by day.",
     )
     show.add_argument("model", metavar="MODEL", help="the model's name")
-    show.add_argument("--store", required=True, metavar="URI", help="a folder or s3://bucket/prefix")
+    add_store(show)
     show.add_argument(
         "--since", type=_time, metavar="TIME", help="first event time, ISO 8601; UTC without a zone"
     )
@@ -71,13 +73,10 @@ def _write(out: Path, found: Current) -> int:
     from airflow_mlops.core.data.landing import landing
 
     rows = 0
-    try:
-        with landing(out) as aside, pq.ParquetWriter(aside, found.schema) as writer:
-            for _, batch in found.batches:
-                writer.write_batch(batch)
-                rows += len(batch)
-    except OSError as error:
-        raise PlatformError(f"{out} can't be written", given=error.strerror or error) from None
+    with writing(out), landing(out) as aside, pq.ParquetWriter(aside, found.schema) as writer:
+        for _, batch in found.batches:
+            writer.write_batch(batch)
+            rows += len(batch)
     return rows
 
 

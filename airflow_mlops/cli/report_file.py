@@ -6,7 +6,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from airflow_mlops.core.errors import PlatformError
+from airflow_mlops.cli.place import add_store
+from airflow_mlops.cli.writing import write_file
 from airflow_mlops.core.wording import size
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Where the report is read from, and where it goes."""
-    parser.add_argument("--store", required=True, metavar="URI", help="a folder or s3://bucket/prefix")
+    add_store(parser)
     parser.add_argument(
         "--out", required=True, metavar="FILE", type=Path, help="file to write, e.g. report.html"
     )
@@ -32,14 +33,6 @@ def write_report(store: Store, evaluation: Evaluation, what: str, out: Path) -> 
     from airflow_mlops.core.evaluation.page import read_page
 
     page = read_page(store, evaluation, what)
-    write_page(page, out)
+    write_file(page, out)
     print(f"{out}: report of {what}, {'passed' if evaluation.passed else 'refused'}, {size(len(page))}")
     return 0
-
-
-def write_page(page: bytes, out: Path) -> None:
-    """Write a page. :raises PlatformError: if the file can't be written."""
-    try:
-        out.write_bytes(page)
-    except OSError as error:
-        raise PlatformError("report can't be written", given=f"{out}: {error.strerror}") from None

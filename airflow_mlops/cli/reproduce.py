@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from airflow_mlops.cli.cited import parse_cited
-from airflow_mlops.core.errors import PlatformError
+from airflow_mlops.cli.place import add_store
+from airflow_mlops.cli.writing import write_file
 
 if TYPE_CHECKING:
     from airflow_mlops.core.reproduction.record import Reproduction
@@ -30,7 +31,7 @@ def add_parser(subparsers: SubParsers) -> None:
         "result. Exit code 0: the same bytes, or equal within the tolerance; 1: different, or it can't be built.",
     )
     parser.add_argument("version", metavar="MODEL:VERSION", help="e.g. flight_delay:7")
-    parser.add_argument("--store", required=True, metavar="URI", help="a folder or s3://bucket/prefix")
+    add_store(parser)
     parser.add_argument("--data", metavar="URI", help=_ROOT_HELP)
     parser.add_argument(
         "--place",
@@ -75,7 +76,7 @@ def run(arguments: argparse.Namespace) -> int:
         progress=lambda line: print(line, file=sys.stderr if arguments.json else sys.stdout, flush=True),
     )
     if arguments.out:
-        _write(record, arguments.out)
+        write_file(f"{record.model_dump_json(indent=2)}\n".encode(), arguments.out)
     if arguments.json:
         print(record.model_dump_json())
     else:
@@ -98,10 +99,3 @@ def told(record: Reproduction) -> list[str]:
         lines += [f"{name:<24} {value:.3g}" for name, value in record.metrics.items()]
         lines.append(f"{'a prediction, at most':<24} {record.predictions:.3g}")
     return lines
-
-
-def _write(record: Reproduction, out: Path) -> None:
-    try:
-        out.write_text(f"{record.model_dump_json(indent=2)}\n")
-    except OSError as error:
-        raise PlatformError("record can't be written", given=f"{out}: {error.strerror}") from None

@@ -8,6 +8,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from airflow_mlops.cli.place import add_store
 from airflow_mlops.core.errors import EndpointError
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ def add_parser(subparsers: SubParsers) -> None:
         description="Serve all models of a store, as their deployment logs say, until SIGTERM. Captured "
         "answers wait in a local spool for the store; AIRFLOW_MLOPS_SPOOL moves it.",
     )
-    parser.add_argument("--store", required=True, metavar="URI", help="a folder or s3://bucket/prefix")
+    add_store(parser)
     parser.add_argument("--host", default="127.0.0.1", help="beyond loopback a token is needed (%(default)s)")
     parser.add_argument("--port", type=int, default=8765, help="0 takes a free one (%(default)s)")
     parser.add_argument(

@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from airflow_mlops.cli.report_file import add_arguments, write_page
+from airflow_mlops.cli.report_file import add_arguments
+from airflow_mlops.cli.writing import write_file
 from airflow_mlops.core.errors import DataError
 from airflow_mlops.core.wording import size
 
@@ -45,7 +46,7 @@ def run_docs(arguments: argparse.Namespace) -> int:
     if result.docs is None:
         raise DataError(f"{what} has no data docs", given=result.reason)
     page = get_bytes(store, result.docs)
-    write_page(page, arguments.out)
+    write_file(page, arguments.out)
     print(
         f"{arguments.out}: data docs of {what}, {'passed' if result.success else 'refused'}, {size(len(page))}"
     )

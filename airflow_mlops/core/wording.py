@@ -6,6 +6,7 @@ Importing it costs nothing: the commands of the terminal do so at once.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from airflow_mlops.core.times import in_utc
@@ -47,6 +48,12 @@ def counted(number: int, one: str, many: str = "", *, zero: str = "0") -> str:
     :param zero: how none is said, e.g. ``no``.
     """
     return f"{f'{number:,}' if number else zero} {one if number == 1 else many or one + 's'}"
+
+
+def some(names: Sequence[str], most: int, between: str = ", ") -> str:
+    """``a, b and 3 more``: the first ``most`` of them."""
+    more = f" and {len(names) - most:,} more" if len(names) > most else ""
+    return between.join(names[:most]) + more
 
 
 def size(octets: int) -> str:

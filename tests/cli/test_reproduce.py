@@ -79,4 +79,4 @@ def test_a_mistake_is_exit_code_2(
 def test_a_file_that_can_not_be_written(registered: Registered, capsys: pytest.CaptureFixture[str]) -> None:
     out = str(registered.folder / "no" / "record.json")
     assert main(["reproduce", "orders:1", "--store", str(registered.folder), "--out", out]) == 2
-    assert "record can't be written" in capsys.readouterr().err
+    assert "can't be written" in capsys.readouterr().err

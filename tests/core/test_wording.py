@@ -64,6 +64,12 @@ def test_times_are_said_in_utc(at: datetime) -> None:
     assert wording.ago(at, AT + timedelta(hours=5, minutes=7)) == "5 h 7 min ago"
 
 
+def test_the_first_few_are_named() -> None:
+    assert wording.some(["a", "b"], 2) == "a, b"
+    assert wording.some(["a", "b", "c"], 2, "; ") == "a; b and 1 more"
+    assert wording.some([], 2) == ""
+
+
 def test_what_has_no_time_and_what_was_now() -> None:
     assert wording.moment(None) == "—"
     assert wording.ago(None, AT) == "never"

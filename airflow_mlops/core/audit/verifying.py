@@ -26,6 +26,7 @@ from airflow_mlops.core.store.audited import (
 )
 from airflow_mlops.core.store.chain import head_of
 from airflow_mlops.core.store.results import parse
+from airflow_mlops.core.wording import some
 
 #: Of more versions than this whose data were not looked up, the first are named.
 _MOST_NAMED = 3
@@ -141,8 +142,8 @@ class _Look:
         if not self.deep:
             yield "blobs and data outside of the store were not looked at (quick)"
         if unread := self.in_place.unread:
-            more = f" and {len(unread) - _MOST_NAMED:,} more" if len(unread) > _MOST_NAMED else ""
-            yield f"data in a bucket were not looked up without the data root: {', '.join(unread[:_MOST_NAMED])}{more}"
+            named = some(unread, _MOST_NAMED)
+            yield f"data in a bucket were not looked up without the data root: {named}"
 
     def _pinned(self, key: str, data: bytes) -> Iterator[Finding]:
         if not key.startswith("datasets/"):

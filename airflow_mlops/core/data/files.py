@@ -14,6 +14,7 @@ from airflow_mlops.core.data.event_time import check_time_type, time_type, to_ut
 from airflow_mlops.core.data.jsonl import jsonl_batches, jsonl_schema
 from airflow_mlops.core.data.table_part import TablePart, part_batches
 from airflow_mlops.core.errors import DataError
+from airflow_mlops.core.wording import some
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -223,8 +224,7 @@ def check_columns(wanted: dict[str, str], names: Sequence[str], where: str) -> N
         parts.append(f"{name} ({wanted[name]}{'; close: ' + ', '.join(near) if near else ''})")
     if len(missing) > len(parts):
         parts.append(f"{len(missing) - len(parts)} more")
-    shown = ", ".join(names[:30]) + (f" and {len(names) - 30} more" if len(names) > 30 else "")
-    raise DataError(f"{where} lacks {', '.join(parts)}", given=f"columns {shown}")
+    raise DataError(f"{where} lacks {', '.join(parts)}", given=f"columns {some(names, 30)}")
 
 
 def typed(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:

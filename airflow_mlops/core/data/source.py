@@ -11,6 +11,7 @@ from urllib.parse import unquote, urlsplit
 from airflow_mlops.core.aws.s3_options import S3Options
 from airflow_mlops.core.data.glob import check_path, fixed_prefix, name_matches
 from airflow_mlops.core.errors import DataError, PlatformError
+from airflow_mlops.core.wording import some
 
 _SHOWN = 8
 
@@ -174,9 +175,8 @@ def open_data_root(uri: str, s3_client: Any = None, s3_options: S3Options | None
 
 def nothing_matches(uri: str, glob: str, there: Sequence[str]) -> DataError:
     """The error for a glob without a file: names the root, the glob and what is there."""
-    shown = ", ".join(there[:_SHOWN]) + (f" and {len(there) - _SHOWN} more" if len(there) > _SHOWN else "")
     return DataError(
         f"no file matches {glob} below {uri}",
-        given=f"a root with {shown}" if there else "an empty place",
+        given=f"a root with {some(there, _SHOWN)}" if there else "an empty place",
         remedy="correct data.source in the spec or field data of the mlops connection",
     )

@@ -12,6 +12,7 @@ from airflow_mlops.core.errors import EndpointError, MlopsError
 from airflow_mlops.core.record import utc_now
 from airflow_mlops.core.registry.deployments import DeploymentLog
 from airflow_mlops.core.serving.wording import in_words
+from airflow_mlops.core.wording import some
 
 if TYPE_CHECKING:
     from airflow_mlops.core.serving.base import Endpoint
@@ -115,7 +116,4 @@ def _difference(store: Store, endpoint: Endpoint, model: str) -> Finding | None:
 
 
 def _listed(names: list[str]) -> str:
-    if not names:
-        return "no model yet"
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return f"{', '.join(names[:_SHOWN])}{more}"
+    return some(names, _SHOWN) if names else "no model yet"

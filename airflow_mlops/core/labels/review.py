@@ -18,6 +18,7 @@ from airflow_mlops.core.progress import Progress, ignore
 from airflow_mlops.core.store import Store
 from airflow_mlops.core.store.results import keep, read_kept, recall
 from airflow_mlops.core.training.labels import labels_of
+from airflow_mlops.core.wording import some
 
 if TYPE_CHECKING:
     import numpy as np
@@ -193,8 +194,7 @@ def _decision(version: DatasetVersion, rows: _Rows, place: int, one: Reviewed) -
 
 def _note(decisions: Sequence[Decision], changed: int) -> str:
     people = list(dict.fromkeys(one.by for one in decisions))
-    named = ", ".join(people[:_SHOWN]) + (f" and {len(people) - _SHOWN} more" if len(people) > _SHOWN else "")
-    return f"{changed:,} labels corrected, {len(decisions) - changed:,} confirmed, by {named}"
+    return f"{changed:,} labels corrected, {len(decisions) - changed:,} confirmed, by {some(people, _SHOWN)}"
 
 
 def _corrected(

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_mlops.core.data.source import DataRoot
 from airflow_mlops.core.errors import DataError
 from airflow_mlops.core.labels.review_file import ANSWERS, PLACE
+from airflow_mlops.core.wording import some
 
 if TYPE_CHECKING:
     from airflow_mlops.spec import ModelSpec
@@ -64,10 +65,9 @@ def read_reviews(root: DataRoot, spec: ModelSpec, paths: Sequence[str] | None) -
 def refuse(problems: Sequence[str]) -> None:
     """Stop before anything is written. :raises DataError: with the first of the problems, if there are any."""
     if problems:
-        more = f" and {len(problems) - _SHOWN} more" if len(problems) > _SHOWN else ""
         raise DataError(
             "the review can't be applied, and nothing of it is",
-            given="; ".join(problems[:_SHOWN]) + more,
+            given=some(problems, _SHOWN, "; "),
             remedy="correct the file and run again",
         )
 

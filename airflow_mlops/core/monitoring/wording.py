@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from airflow_mlops.core.monitoring.report import ColumnDrift, DriftReport
+from airflow_mlops.core.wording import some
 
 _MOST = 10
 
@@ -12,8 +13,7 @@ def explain(report: DriftReport) -> str:
     if report.outcome == "inconclusive":
         return f"{report.model}: inconclusive, {report.reason}"
     found = findings(report)
-    rest = f" and {len(found) - _MOST} more" if len(found) > _MOST else ""
-    return f"{report.model}: {report.reason}" + (f": {'; '.join(found[:_MOST])}{rest}" if found else "")
+    return f"{report.model}: {report.reason}" + (f": {some(found, _MOST, '; ')}" if found else "")
 
 
 def findings(report: DriftReport) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from airflow_mlops.core.reproduction.record import Difference
 from airflow_mlops.core.training.environment import Lock
 from airflow_mlops.core.training.features import FeatureSource, imports_of
 from airflow_mlops.core.training.program import XGBOOST
+from airflow_mlops.core.wording import some
 
 _SHOWN = 5
 
@@ -45,11 +46,8 @@ def differences(lock: Lock, found: Lock, names: Iterable[str]) -> tuple[Differen
 
 def in_words(found: Sequence[Difference]) -> str:
     """``numpy 2.3.1 instead of 2.4.6, ...``: the first few, and how many more."""
-    told = [
-        f"{one.name} {one.found or 'missing'} instead of {one.recorded or 'none'}" for one in found[:_SHOWN]
-    ]
-    more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
-    return ", ".join(told) + more
+    told = [f"{one.name} {one.found or 'missing'} instead of {one.recorded or 'none'}" for one in found]
+    return some(told, _SHOWN)
 
 
 def _version(name: str, found: Lock) -> str | None:

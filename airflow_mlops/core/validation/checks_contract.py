@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from airflow_mlops.core.data.version import DatasetVersion
 from airflow_mlops.core.validation.result import ExpectationResult, Severity
+from airflow_mlops.core.wording import some
 
 if TYPE_CHECKING:
     from airflow_mlops.spec.validation import SchemaContract
@@ -38,7 +39,7 @@ def check_contract(
     )
     found, allowed = [], []
     for what, action, names, words in changes:
-        told = f"{_WORDS[what]} since {previous.id[:12]}: {_listed(words or names)}"
+        told = f"{_WORDS[what]} since {previous.id[:12]}: {some(words or names, _SHOWN)}"
         if names and action != "allow":
             found.append(_result(action, False, told, names))
         elif names:
@@ -55,16 +56,11 @@ def _result(
 ) -> ExpectationResult:
     return ExpectationResult(
         type="check_contract",
-        column=_listed(names) if names else None,
+        column=some(names, _SHOWN) if names else None,
         severity=severity,
         success=success,
         reason=reason,
     )
-
-
-def _listed(names: list[str]) -> str:
-    rest = len(names) - _SHOWN
-    return ", ".join(names[:_SHOWN]) + (f" and {rest:,} more" if rest > 0 else "")
 
 
 def _family(kind: str) -> str:

@@ -20,6 +20,7 @@ from airflow_mlops.core.validation.checks_statistics import (
 )
 from airflow_mlops.core.validation.checks_unique import known_columns
 from airflow_mlops.core.validation.result import ExpectationResult
+from airflow_mlops.core.wording import some
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -79,7 +80,7 @@ def check_drift(
     before, after = (_sample(store, part, list(columns)) for part in (old, new))
     sides = f"{len(before):,} rows of {old.words} against {len(after):,} of {new.words}"
     if left_out:
-        sides += f"; not compared: {_listed(left_out)}"
+        sides += f"; not compared: {some(left_out, _EXAMPLES)}"
     if not len(before) or not len(after) or not columns:
         return _result(asked.severity, True, f"nothing to compare: {sides}")
     tests = [
@@ -105,17 +106,12 @@ def _result(
 ) -> ExpectationResult:
     return ExpectationResult(
         type="check_drift",
-        column=_listed(names) or None,
+        column=some(names, _EXAMPLES) or None,
         severity=severity,
         success=success,
         examples=examples,
         reason=reason,
     )
-
-
-def _listed(names: Sequence[str]) -> str:
-    rest = len(names) - _EXAMPLES
-    return ", ".join(names[:_EXAMPLES]) + (f" and {rest:,} more" if rest > 0 else "")
 
 
 def _least(shift: Shift, min_effect: float) -> float:

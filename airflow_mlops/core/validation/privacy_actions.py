@@ -9,6 +9,7 @@ from airflow_mlops.core.data.version import DatasetVersion
 from airflow_mlops.core.errors import SensitiveDataFound, SpecError
 from airflow_mlops.core.validation.checks_unique import known_columns
 from airflow_mlops.core.validation.privacy_finding import Findings, Protection
+from airflow_mlops.core.wording import some
 from airflow_mlops.spec.data import SensitiveAction
 
 if TYPE_CHECKING:
@@ -66,9 +67,8 @@ def refuse(found: Findings, done: tuple[Protection, ...]) -> None:
     if not blocked:
         return
     told = [one.words for one in found.findings if one.column in blocked]
-    more = f" and {len(told) - _SHOWN:,} more" if len(told) > _SHOWN else ""
     raise SensitiveDataFound(
-        f"{found.dataset.name}@{found.dataset.id} holds sensitive data: {'; '.join(told[:_SHOWN])}{more}",
+        f"{found.dataset.name}@{found.dataset.id} holds sensitive data: {some(told, _SHOWN, '; ')}",
         remedy="say drop, hash, warn or allow in privacy.columns or privacy.kinds",
     )
 

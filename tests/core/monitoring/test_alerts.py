@@ -200,7 +200,7 @@ def test_stale_inputs_are_one_alert() -> None:
     alert = only(found(drift(), performance(period(), inputs=inputs), of=asked))
     assert (alert.kind, alert.about) == ("stale data", ("orders", "weather"))
     assert alert.title == "orders: no new data in orders, weather"
-    assert alert.how_bad == "2 of 3 inputs are older than 1.5 d."
+    assert alert.how_bad == "2 of 3 inputs are older than 1 d 12 h."
     assert alert.since == START - 2 * DAY + timedelta(hours=36)
     assert alert.details[0] == "orders (orders/*.parquet): newest 2026-10-30 00:00 UTC, 3 d old"
     assert alert.details[1] == "weather (weather/*.csv): nothing is there"

@@ -17,6 +17,7 @@ from airflow_mlops.core.errors import DataError
 from airflow_mlops.core.lineage.graph.index import Index
 from airflow_mlops.core.lineage.graph.manifests import Dataset, Datasets, Ref
 from airflow_mlops.core.store.blobs import hash_file
+from airflow_mlops.core.wording import some
 
 How = Literal["content", "place", "name"]
 Files = NDArray[np.uint32]
@@ -83,7 +84,9 @@ def find_dataset(index: Index, given: str) -> Ref:
         return name, start if start in found else found[0]
     if found:
         raise DataError(
-            f"{len(found)} versions of {name} have an id that starts so", given=start, expected=_some(found)
+            f"{len(found)} versions of {name} have an id that starts so",
+            given=start,
+            expected=some(found, _SHOWN),
         )
     if ids:
         raise DataError(
@@ -95,7 +98,7 @@ def find_dataset(index: Index, given: str) -> Ref:
     names = sorted({of for of, _ in refs})
     raise DataError(
         f"there is no data set {name} in {index.store.uri}",
-        expected=_some(names) if names else "a store with data sets: take a snapshot first",
+        expected=some(names, _SHOWN) if names else "a store with data sets: take a snapshot first",
     )
 
 
@@ -128,7 +131,7 @@ def _of_hash(known: Datasets, given: str) -> Matched | None:
     hashes = sorted({known.file(one)[2] for one in files.tolist()})
     if len(hashes) > 1:
         raise DataError(
-            f"{len(hashes)} contents have a hash that starts so", given=given, expected=_some(hashes)
+            f"{len(hashes)} contents have a hash that starts so", given=given, expected=some(hashes, _SHOWN)
         )
     if not hashes and len(start) < _WHOLE:
         return None  # it may be a name
@@ -193,7 +196,3 @@ def _ends(path: str, tail: str) -> bool:
 def _local(given: str) -> str | None:
     """The path of a ``file://`` URI."""
     return unquote(given.removeprefix("file://")) if given.startswith("file://") else None
-
-
-def _some(names: list[str]) -> str:
-    return ", ".join(names[:_SHOWN]) + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from airflow_mlops.core.lineage.graph.impact import Impact, TouchedDataset, TouchedPredictions, TouchedVersion
 from airflow_mlops.core.lineage.graph.life import role_of
 from airflow_mlops.core.lineage.graph.records import Edge, Graph, Node
-from airflow_mlops.core.wording import counted, minute, plain, short
+from airflow_mlops.core.wording import counted, minute, plain, short, some
 
 #: Things of one kind that are listed; the others are counted.
 SHOWN = 20
@@ -157,5 +157,4 @@ def _unread(keys: Sequence[str]) -> Iterator[str]:
 
 
 def _some(names: Iterable[str]) -> str:
-    found = list(names)
-    return ", ".join(found[:SHOWN]) + (f" and {len(found) - SHOWN:,} more" if len(found) > SHOWN else "")
+    return some(list(names), SHOWN)

@@ -12,7 +12,7 @@ from airflow_mlops.core.monitoring.look import Look, RetrainDecision
 from airflow_mlops.core.monitoring.performance.report import PerformanceReport
 from airflow_mlops.core.monitoring.report import DriftReport
 from airflow_mlops.core.monitoring.wording import findings
-from airflow_mlops.core.wording import moment
+from airflow_mlops.core.wording import moment, some
 from airflow_mlops.spec import ModelSpec
 
 #: So many columns are told one by one.
@@ -53,8 +53,7 @@ def _drift_title(model: str, report: DriftReport) -> str:
     names = report.drifted
     if not names:
         return f"{model}: live traffic differs from the training data, though no column does alone"
-    named = ", ".join(names[:2]) + (f" and {len(names) - 2} more" if len(names) > 2 else "")
-    return f"{model}: {len(names)} of {len(report.columns)} columns drifted: {named}"
+    return f"{model}: {len(names)} of {len(report.columns)} columns drifted: {some(names, 2)}"
 
 
 def _weight(report: DriftReport) -> str:

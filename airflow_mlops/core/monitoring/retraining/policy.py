@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from airflow_mlops.core.monitoring.look import Cause, Reason, RetrainDecision
 from airflow_mlops.core.monitoring.retraining.facts import Facts
 from airflow_mlops.core.monitoring.retraining.restraint import restraint_of
-from airflow_mlops.core.wording import span
+from airflow_mlops.core.wording import some, span
 
 if TYPE_CHECKING:
     from airflow_mlops.spec import ModelSpec, Retrain
@@ -81,7 +81,7 @@ def _drift(retrain: Retrain, facts: Facts) -> _Finding:
         told = ", ".join(f"{name} {weight[name]:.0%}" for name in heavy[:_NAMED])
         said += f", important are {told} (important {retrain.important:.0%})"
     elif report.drifted:
-        said += f": {_some(report.drifted)}"
+        said += f": {some(report.drifted, _NAMED)}"
     return _Finding("drift", number >= retrain.windows, said, tuple(columns))
 
 
@@ -123,8 +123,3 @@ def _new_data(retrain: Retrain, facts: Facts) -> _Finding | None:
 
 def _now(outcome: str, share: float) -> str:
     return "an unknown share" if outcome == "inconclusive" else f"{share:.0%}"
-
-
-def _some(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    return ", ".join(names[:_NAMED]) + more

@@ -14,7 +14,7 @@ from airflow_mlops.core.registry.approval.case import Case
 from airflow_mlops.core.registry.approval.markdown import bullets, code, limited, section, table, text
 from airflow_mlops.core.registry.approval.rules import changed_sections, worse, worse_metrics
 from airflow_mlops.core.store.blobs import blob_key
-from airflow_mlops.core.wording import moment, short, size
+from airflow_mlops.core.wording import moment, short, size, some
 
 #: Bytes of UTF-8; databases of Airflow hold 64 kB in such a field.
 LONGEST = 20_000
@@ -217,7 +217,7 @@ def _data_changes(before: DatasetVersion, now: DatasetVersion) -> list[str]:
         "Columns of another type": [name for name in new if name in old and new[name] != old[name]],
     }
     return [
-        f"{what}: {', '.join(map(text, names[:_MOST_COLUMNS]))}{_etc(names, _MOST_COLUMNS)}"
+        f"{what}: {some([text(one) for one in names], _MOST_COLUMNS)}"
         for what, names in lists.items()
         if names
     ]
@@ -260,10 +260,6 @@ def _against(name: str, value: float, champion: Mapping[str, float]) -> str:
 
 def _more(found: Sequence[object], most: int) -> str:
     return f"{len(found) - most} more are in the report." if len(found) > most else ""
-
-
-def _etc(names: Sequence[str], most: int) -> str:
-    return f" and {len(names) - most} more" if len(names) > most else ""
 
 
 def _number(value: float | None) -> str:

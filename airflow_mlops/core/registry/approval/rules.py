@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_mlops.core.errors import SpecError
 from airflow_mlops.core.gates import HIGHER_IS_BETTER, LOWER_IS_BETTER
 from airflow_mlops.core.registry.approval.case import Case
+from airflow_mlops.core.wording import some
 
 if TYPE_CHECKING:
     from airflow_mlops.spec.governance import Approval, ApprovalRule
@@ -63,14 +64,15 @@ def _worse(case: Case) -> Iterator[str]:
         return
     found = worse_metrics(case.record.evaluation.metrics, case.record.evaluation.champion or {})
     if found:
-        yield f"worse than the champion, version {number}, in {_names(found)}"
+        yield f"worse than the champion, version {number}, in {some(found, _MOST_NAMES)}"
 
 
 def _warnings(case: Case) -> Iterator[str]:
     if case.validation is None:
         yield "nothing has tested its data"
     elif case.validation.failures:
-        yield f"data tests failed that do not stop a release: {_names([one.name for one in case.validation.failures])}"
+        failed = [one.name for one in case.validation.failures]
+        yield f"data tests failed that do not stop a release: {some(failed, _MOST_NAMES)}"
 
 
 def _slices(case: Case) -> Iterator[str]:
@@ -83,10 +85,10 @@ def _slices(case: Case) -> Iterator[str]:
     slices = case.record.evaluation.slices
     unknown = [one.slice for one in slices if one.champion is None]
     if unknown:
-        yield f"slices that were not compared with the champion's: {_names(unknown)}"
+        yield f"slices that were not compared with the champion's: {some(unknown, _MOST_NAMES)}"
     bad = [one.slice for one in slices if one.champion and worse_metrics(one.metrics, one.champion)]
     if bad:
-        yield f"worse than the champion, version {number}, in the slices {_names(bad)}"
+        yield f"worse than the champion, version {number}, in the slices {some(bad, _MOST_NAMES)}"
 
 
 def _shaped(case: Case) -> Iterator[str]:
@@ -100,7 +102,7 @@ def _shaped(case: Case) -> Iterator[str]:
 def _spec(case: Case) -> Iterator[str]:
     changed = changed_sections(case)
     if changed and case.champion:
-        yield f"its spec is not that of the champion, version {case.champion[0]}: {_names(changed)}"
+        yield f"its spec is not that of the champion, version {case.champion[0]}: {some(changed, _MOST_NAMES)}"
 
 
 _RULES: dict[ApprovalRule, Callable[[Case], Iterator[str]]] = {
@@ -121,8 +123,3 @@ def _whole(spec: Mapping[str, Any]) -> dict[str, Any]:
         return ModelSpec.from_mapping(spec).to_dict()
     except SpecError:  # a record of another release of this package: it is compared as it was written
         return dict(spec)
-
-
-def _names(names: tuple[str, ...] | list[str]) -> str:
-    more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
-    return ", ".join(names[:_MOST_NAMES]) + more
