@@ -60,10 +60,12 @@ def _source_spec(spec: ModelSpec) -> ModelSpec:
             expected=f"at most {_LONGEST_NAME} characters",
         )
     time = scoring.event_time or spec.data.event_time
-    return ModelSpec(
-        name=name,
+    asked = ModelSpec(
+        name=spec.name,
         data={"source": scoring.source, "event_time": time, "label": time},
         features={"columns": [time]},
         evaluation=spec.evaluation.model_dump(include={"gates"}),
         rollout=spec.rollout.model_dump(),
     )
+    # No model may have the name of what belongs to one, so it is given afterwards.
+    return asked.model_copy(update={"name": name})
