@@ -22,7 +22,9 @@ from airflow_mlops.core.store.cache import cache_dir
 T = TypeVar("T")
 
 
-class RefEntry(msgspec.Struct, frozen=True):
+# gc=False: a store has tens of thousands of these, they hold no reference that leads back, and the garbage collector
+# would look through all of them whenever they are read.
+class RefEntry(msgspec.Struct, frozen=True, gc=False):
     """Name and id of a dataset version."""
 
     name: str
@@ -34,7 +36,7 @@ class RefEntry(msgspec.Struct, frozen=True):
         return self.name, self.id
 
 
-class VersionEntry(msgspec.Struct, omit_defaults=True):
+class VersionEntry(msgspec.Struct, omit_defaults=True, gc=False):
     """What is needed of a :class:`~airflow_mlops.core.registry.version.ModelVersion`."""
 
     dataset: RefEntry
