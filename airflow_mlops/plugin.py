@@ -51,7 +51,9 @@ class MlopsPlugin(AirflowPlugin):
             "href": f"{_PAGES}/",
             "url_route": ROUTE,
             "destination": "nav",
-            "category": "browse",
+            "nav_top_level": True,
+            "icon": f"{_PAGES}/static/models-light.svg",
+            "icon_dark_mode": f"{_PAGES}/static/models-dark.svg",
         },
         {
             "name": "Model",

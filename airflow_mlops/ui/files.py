@@ -1,4 +1,4 @@
-"""Scripts and styles: those of this package, by name."""
+"""Scripts, styles and the icon: those of this package, by name."""
 
 from __future__ import annotations
 
@@ -11,13 +11,15 @@ from fastapi import APIRouter, HTTPException, Response
 from airflow_mlops.core.drawing import svg
 
 router = APIRouter()
-_KINDS: Final = {"css": "text/css", "js": "text/javascript"}
-_NAMES: Final = frozenset({"htmx.min.js", "page.js", "page.css", "pictures.css"})
+_KINDS: Final = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
+_NAMES: Final = frozenset(
+    {"htmx.min.js", "page.js", "page.css", "pictures.css", "models-light.svg", "models-dark.svg"}
+)
 
 
 @router.get("/static/{name}")
 def static_file(name: str) -> Response:
-    """A script or a style sheet."""
+    """A script, a style sheet or an icon."""
     if name not in _NAMES:
         raise HTTPException(404, detail="no such file")
     return Response(

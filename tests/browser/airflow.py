@@ -72,8 +72,7 @@ class Person:
 
     def open_models(self) -> Frame:
         """Open the Models page from Airflow's navigation; the frame that it is in."""
-        self.page.get_by_role("button", name="Browse").click()
-        self.page.get_by_role("menuitem", name="Models").click()
+        self.page.get_by_role("link", name="Models", exact=True).click()
         return self.frame()
 
     def frame(self) -> Frame:
