@@ -41,8 +41,8 @@ types: $(VENV)/test.stamp  ## mypy, strict
 unit: $(VENV)/test.stamp system  ## the fast tests
 	$(BIN)/python -m pytest -m "not e2e and not long" -n $(JOBS) $(PYTEST_ARGS)
 
-e2e: $(VENV)/test.stamp system  ## the tests that drive a real Airflow, one after the other
-	$(BIN)/python -m pytest -m "e2e and not whole" $(PYTEST_ARGS)
+e2e: $(VENV)/test.stamp system  ## the tests that drive a real Airflow: the story of the demo, and beside it the others
+	$(BIN)/python -m pytest -m "e2e and not whole" -n 2 --dist loadgroup $(PYTEST_ARGS)
 
 long: $(VENV)/test.stamp system  ## what takes too long for every change: simulations of error rates, the whole story
 	$(BIN)/python -m pytest -m long -n $(JOBS) $(PYTEST_ARGS)

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 CI = os.environ.get("CI", "").lower() == "true"
+STORY = Path(__file__).parent / "e2e" / "demo"
 
 
 def _isolate() -> None:
@@ -62,6 +63,15 @@ def _own_lookout() -> None:
     """What the triggers of a process share for a minute is that of one test only."""
     if looking := sys.modules.get("airflow_mlops.triggers.looking"):
         looking._forget()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Two end-to-end tracks that may run side by side: the story of the demo, and the rest with one Airflow."""
+    for item in items:
+        if item.get_closest_marker("e2e"):
+            track = "story" if STORY in item.path.parents else "rest"
+            item.add_marker(pytest.mark.xdist_group(track))
 
 
 def _fail_instead(report: pytest.TestReport | pytest.CollectReport) -> None:
