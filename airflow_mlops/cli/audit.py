@@ -11,7 +11,7 @@ from airflow_mlops.cli.moment import moment
 from airflow_mlops.cli.place import add_store, existing_store
 from airflow_mlops.cli.writing import writing
 from airflow_mlops.core.errors import PlatformError
-from airflow_mlops.core.wording import second
+from airflow_mlops.core.wording import counted, second
 
 if TYPE_CHECKING:
     from airflow_mlops.core.audit.exporting import AuditEvent
@@ -150,7 +150,7 @@ def run_adopt(arguments: argparse.Namespace) -> int:
     keys = adopt(_store(arguments), arguments.model, who=arguments.who, why=arguments.why)
     for key in keys:
         print(key)
-    print(f"{len(keys):,} records adopted in {arguments.store}, {arguments.who} vouches for them")
+    print(f"{counted(len(keys), 'record')} adopted in {arguments.store}, {arguments.who} vouches for them")
     return 0
 
 

@@ -11,6 +11,7 @@ from airflow_mlops.cli import screen
 from airflow_mlops.cli.cited import parse_cited
 from airflow_mlops.cli.place import add_store, existing_store
 from airflow_mlops.core.errors import RegistryError
+from airflow_mlops.core.wording import counted
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -165,7 +166,7 @@ def _gates(found: Comparison) -> Table:
 
 
 def _data(change: DataChange) -> Iterator[str]:
-    files = f"{change.files_new:,} files new, {change.files_gone:,} gone, {change.files_kept:,} kept"
+    files = f"{counted(change.files_new, 'file')} new, {change.files_gone:,} gone, {change.files_kept:,} kept"
     yield f"{change.rows:+,} rows; {files}"
     for word, ends in (("first", change.since), ("last", change.until)):
         yield f"{word} event: {screen.minute(ends[0])} -> {screen.minute(ends[1])}"

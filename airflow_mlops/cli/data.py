@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from airflow_mlops.cli.place import add_store
-from airflow_mlops.core.wording import days, minute, moment, size
+from airflow_mlops.core.wording import counted, days, minute, moment, size
 
 if TYPE_CHECKING:
     from airflow_mlops.core.data.pin import Pin
@@ -140,9 +140,10 @@ def _shown(version: DatasetVersion) -> list[str]:
 
     octets = sum(file.size for file in version.files)
     columns: Sequence[Column] = version.columns
+    rows, files = counted(version.rows, "row"), counted(len(version.files), "file")
     return [
         f"{version.name}@{version.id}, taken {moment(version.created_at)}",
-        f"{version.rows:,} rows of {len(version.files):,} files ({size(octets)}) of {made_of(version)}",
+        f"{rows} of {files} ({size(octets)}) of {made_of(version)}",
         *([version.derivation.note] if version.derivation else []),
         f"{version.event_time}: {version.first_event.isoformat()} to {version.last_event.isoformat()}",
         f"window: {Window(version.since, version.until)}",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from airflow_mlops.cli.place import add_store
 from airflow_mlops.cli.writing import write_file
 from airflow_mlops.core.errors import RegistryError
-from airflow_mlops.core.wording import minute, period, size
+from airflow_mlops.core.wording import minute, period, size, some
 
 if TYPE_CHECKING:
     from airflow_mlops.core.monitoring.look import Look
@@ -106,9 +106,7 @@ def _last(log: Log[Look], model: str) -> int:
 def _line(look: Look) -> str:
     drift: str = look.outcome
     if look.columns:
-        more = len(look.columns) - _MOST_COLUMNS
-        names = ", ".join(look.columns[:_MOST_COLUMNS]) + (f" and {more} more" if more > 0 else "")
-        drift = f"drift in {names} ({look.share:.0%} of the importance)"
+        drift = f"drift in {some(look.columns, _MOST_COLUMNS)} ({look.share:.0%} of the importance)"
     metric = next((name for name in ("log_loss", "rmse") if name in look.metrics), None)
     measured = (
         f"{metric} {look.metrics[metric]:.4f} {look.judged_on or ''}".rstrip() if metric else "no metrics"

@@ -12,6 +12,7 @@ from airflow.sdk.exceptions import AirflowNotFoundException
 
 from airflow_mlops.core.doctor.finding import Finding, of_error, ok, problem, warning
 from airflow_mlops.core.errors import MlopsError
+from airflow_mlops.core.wording import counted, some
 from airflow_mlops.hooks.mlops import MlopsHook
 from airflow_mlops.hooks.reached import reached
 
@@ -122,7 +123,7 @@ def _failing(session: Session) -> Iterator[Finding]:
         lines = (trace or "").strip().splitlines()
         yield problem("dags", f"{file} can't be imported: {lines[-1] if lines else 'no reason is known'}")
     if len(rows) > _SHOWN:
-        yield problem("dags", f"{len(rows) - _SHOWN} more DAG files can't be imported")
+        yield problem("dags", f"{counted(len(rows) - _SHOWN, 'more DAG file')} can't be imported")
     if not rows:
         yield ok("dags", "no DAG file fails to import")
 
@@ -137,8 +138,7 @@ def _paused(session: Session) -> Iterator[Finding]:
     )
     names = sorted(session.scalars(found))
     if names:
-        more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-        said = f"paused: {', '.join(names[:_SHOWN])}{more}"
+        said = f"paused: {some(names, _SHOWN)}"
         yield warning("dags", said, remedy="their runs wait; unpause them: airflow dags unpause <dag id>")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from airflow_mlops.core.errors import SpecError
+from airflow_mlops.core.wording import second
 from airflow_mlops.operators.base import MlopsOperator, Work
 from airflow_mlops.operators.rollout import TrafficOperator
 
@@ -75,7 +76,7 @@ def _of_the_challenger(work: Work) -> Work:
 
 
 def _in_words(entry: Deployment) -> str:
-    until = f"{entry.lease_until:%F %T %Z}" if entry.lease_until else "the end"
+    until = f"{second(entry.lease_until)} UTC" if entry.lease_until else "the end"
     if entry.held:
         return f"held by {entry.who} until {until}: {entry.why}"
     if entry.challenger is not None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow_mlops.core.data.version import DatasetVersion
 from airflow_mlops.core.errors import SpecError, ValidationFailed
 from airflow_mlops.core.progress import Progress, ignore
+from airflow_mlops.core.times import in_utc
+from airflow_mlops.core.wording import counted, days, size
 from airflow_mlops.links.addresses import stored_page
 from airflow_mlops.links.pages import DataDocsLink, ModelLink
 from airflow_mlops.operators.base import MlopsOperator, Work
@@ -205,8 +207,8 @@ def _told(version: DatasetVersion | Pin) -> str:
     what = f"dataset {version.name}@{version.id}"
     if isinstance(version, DatasetVersion):
         return (
-            f"{what}: {version.rows:,} rows of {len(version.files)} files, "
-            f"{version.first_event:%Y-%m-%d} to {version.last_event:%Y-%m-%d}"
+            f"{what}: {counted(version.rows, 'row')} of {counted(len(version.files), 'file')}, "
+            f"{days(version.first_event, version.last_event)}"
         )
     copied = (
         f"copied {len(version.hashes):,} without a version of their own"
@@ -214,7 +216,7 @@ def _told(version: DatasetVersion | Pin) -> str:
         else "nothing copied"
     )
     return (
-        f"{what}: pinned {len(version.sources):,} objects ({sum(version.sizes) / 1e6:,.1f} MB) of {version.root}, "
+        f"{what}: pinned {counted(len(version.sources), 'object')} ({size(sum(version.sizes))}) of {version.root}, "
         f"{copied}; its rows are counted when it is first read"
     )
 
@@ -252,4 +254,4 @@ def point_in_time(name: str, value: Any) -> datetime | None:
         raise SpecError(
             f"{name} is not a time", given=repr(value), expected="ISO 8601, e.g. 2013-07-01"
         ) from None
-    return time if time.tzinfo else time.replace(tzinfo=timezone.utc)
+    return in_utc(time)

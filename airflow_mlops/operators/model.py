@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from airflow_mlops.core.errors import GateFailed, SpecError
+from airflow_mlops.core.wording import day
 from airflow_mlops.links.addresses import stored_page
 from airflow_mlops.links.pages import EvaluationLink, ModelLink, VersionLink
 from airflow_mlops.operators.base import MlopsOperator, Work
@@ -88,7 +89,7 @@ class EvaluateOperator(MlopsOperator):
         trained = recall(work.store, reference(self.trained, "trained"), TrainedModel)
         champion = work.conductor().rival(trained.artifact)
         found = evaluate(work.store, work.spec, version, trained, champion=champion, progress=self.progress)
-        title = f"{work.spec.name}: evaluation on the data until {version.last_event:%Y-%m-%d}"
+        title = f"{work.spec.name}: evaluation on the data until {day(version.last_event)}"
         result = with_page(work.store, found, title=title, spec=work.spec, dataset=version, run=work.run)
         self.declare(lambda: evaluate_lineage(version, trained, result, work.store.uri))
         small = {

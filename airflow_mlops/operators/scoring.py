@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk.exceptions import AirflowSkipException
 
 from airflow_mlops.core.errors import EndpointError, NoRows, SpecError
+from airflow_mlops.core.wording import counted, second
 from airflow_mlops.operators.base import MlopsOperator, Work
 from airflow_mlops.operators.data import dataset_result
 from airflow_mlops.operators.rollout import number_of
@@ -76,8 +77,8 @@ class SnapshotScoringOperator(MlopsOperator):
             raise AirflowSkipException(str(error)) from None
         self.declare(lambda: snapshot_lineage(work.platform.data_uri, version, work.store.uri))
         self.progress(
-            f"{version.rows:,} rows of {len(version.files)} files are to be scored, "
-            f"{version.first_event:%F %T} to {version.last_event:%F %T}"
+            f"{counted(version.rows, 'row')} of {counted(len(version.files), 'file')} to be scored, "
+            f"{second(version.first_event)} to {second(version.last_event)} UTC"
         )
         whole = joined(
             work.store, work.platform.data(), work.spec, version, by=work.who, progress=self.progress

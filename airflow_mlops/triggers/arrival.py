@@ -26,6 +26,7 @@ from airflow.triggers.shared_stream import AdvanceItem, SharedStreamProducer
 
 from airflow_mlops.core.errors import MlopsError
 from airflow_mlops.core.record import utc_now
+from airflow_mlops.core.wording import size, some
 from airflow_mlops.triggers.looking import Place, lookout, pause
 
 if TYPE_CHECKING:
@@ -248,6 +249,5 @@ class _Batches(SharedStreamProducer):
 
 
 def _line(batch: Batch) -> str:
-    first = batch.files[0].path if batch.files else "nothing"
-    more = f" and {len(batch.files) - 1} more" if len(batch.files) > 1 else ""
-    return f"new data {batch.id} ({batch.complete}, {batch.size} bytes): {first}{more}"
+    named = some([file.path for file in batch.files], 1) or "nothing"
+    return f"new data {batch.id} ({batch.complete}, {size(batch.size)}): {named}"

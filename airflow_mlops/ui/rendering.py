@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime, timezone
+from datetime import datetime
 from functools import cache
 from typing import Any, Final
 
@@ -13,6 +13,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from airflow_mlops.core import wording
+from airflow_mlops.core.record import utc_now
 from airflow_mlops.core.wording import UNPRINTABLE
 from airflow_mlops.ui.links import Links
 
@@ -34,10 +35,12 @@ def environment() -> Environment:
         lstrip_blocks=True,
     )
     made.filters["moment"] = wording.moment
-    made.filters["ago"] = ago
+    made.filters["ago"] = _ago
+    made.filters["day"] = wording.day
     made.filters["span"] = wording.span
     made.filters["line"] = wording.line
     made.filters["count"] = wording.count
+    made.filters["counted"] = wording.counted
     made.filters["anchor"] = anchor
     made.filters["picture"] = picture
     return made
@@ -58,15 +61,6 @@ def error_page(request: Request, said: str, status: int, heading: str = "Models"
     return page(request, "error.html", status=status, said=said, heading=heading)
 
 
-def ago(at: datetime | None, now: datetime | None = None) -> str:
-    """How long ago something was: ``3 d 4 h ago``; ``never`` without a time."""
-    if at is None:
-        return "never"
-    now = now or datetime.now(timezone.utc)
-    past = now - (at if at.tzinfo else at.replace(tzinfo=timezone.utc))
-    return "just now" if past.total_seconds() < 1 else f"{wording.span(past)} ago"
-
-
 def anchor(heading: str) -> str:
     """What a section is linked by."""
     return _NAME.sub("-", heading.lower()).strip("-")
@@ -75,6 +69,10 @@ def anchor(heading: str) -> str:
 def picture(svg: str) -> Markup:
     """A picture that :mod:`airflow_mlops.core.drawing` made, which escapes what it was given; nothing else."""
     return Markup(svg)  # noqa: S704 - the one place where markup comes from
+
+
+def _ago(at: datetime | None) -> str:
+    return wording.ago(at, utc_now())
 
 
 def _readable(value: Any) -> Any:

@@ -85,7 +85,7 @@ def test_adopt_vouches_for_what_stands_in_no_chain(audit: Command) -> None:
     (audit.place / key).write_bytes(b'{"version": 1, "outcome": "identical"}')
     audit("verify", code=1)
     lines = audit("adopt", MODEL, "--who", "ann", "--why", "I wrote it")
-    assert lines == [key, f"1 records adopted in {audit.place}, ann vouches for them"]
+    assert lines == [key, f"1 record adopted in {audit.place}, ann vouches for them"]
     audit("verify")
     assert audit("log", MODEL)[-2].endswith("adopted: version 1 built again: identical: I wrote it  by ann")
 

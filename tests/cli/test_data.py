@@ -61,7 +61,7 @@ def test_list(data: Any, versions: list[DatasetVersion]) -> None:
 def test_show(data: Any, versions: list[DatasetVersion]) -> None:
     text = data("show", "flight_delay", versions[0].id[:6])
     assert text.startswith(f"flight_delay@{versions[0].id}, taken ")
-    assert "100 rows of 1 files" in text
+    assert "100 rows of 1 file" in text
     (distance,) = (line.split() for line in text.splitlines() if line.startswith("distance "))
     assert distance[-1] == "int64"
     shown = DatasetVersion.from_bytes(data("show", "flight_delay", versions[0].id, "--json").encode())

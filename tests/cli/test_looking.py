@@ -247,7 +247,7 @@ def test_two_versions(store: Store, run: Any) -> None:
     assert text == run("compare", "orders", "v1", "v3") == run("compare", "orders", "1", "3")
     for section in ("metrics", "gates", "data", "spec", "environment"):
         assert section in text.splitlines()
-    assert "-10 rows; 1 files new, 2 gone, 0 kept" in text
+    assert "-10 rows; 1 file new, 2 gone, 0 kept" in text
     assert "airflow-mlops data diff orders aa11 cc44 --store" in text
     found = Comparison(**json.loads(run("compare", "orders:1", "orders:3", "--json")))
     assert (found.a.cited, found.b.cited) == ("orders:1", "orders:3")

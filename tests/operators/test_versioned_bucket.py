@@ -55,7 +55,7 @@ def test_a_snapshot_only_pins_and_every_later_stage_reads_what_was_pinned(
         "first_event": None,
         "last_event": None,
     }
-    assert lines[-1].startswith(f"dataset orders@{taken['id']}: pinned 1 objects (")
+    assert lines[-1].startswith(f"dataset orders@{taken['id']}: pinned 1 object (")
     assert lines[-1].endswith("nothing copied; its rows are counted when it is first read")
     assert run.execute(SnapshotOperator(task_id="snapshot", spec=spec_of())) == taken
 

@@ -125,7 +125,7 @@ def test_data_beside_those_of_the_version_before(store: Forgetful, opened: Opene
     register(store, 2, after(2), told().to_dict(), whole.evaluation(), dataset=new.ref)
     html = opened(store).get(at(2)).text
     text = words(html)
-    assert "beside version 1: 30 more rows, 1 files new and 0 gone, 1 column changed" in text
+    assert "beside version 1: 30 more rows, 1 file new and 0 gone, 1 column changed" in text
     assert "100 → 130 (+30)" in text
     assert "1 the same, 1 new, 0 gone" in text
     assert "town is new" in text

@@ -21,6 +21,7 @@ from airflow_mlops.core.progress import Progress, ignore
 from airflow_mlops.core.registry.versions import Registry
 from airflow_mlops.core.store import Store
 from airflow_mlops.core.store.results import parse
+from airflow_mlops.core.wording import counted
 
 
 @dataclass(frozen=True)
@@ -56,17 +57,17 @@ class Findings:
     @property
     def elsewhere(self) -> dict[str, int]:
         """Rows beside the dataset versions, by place."""
-        counted = {
+        found = {
             "captured requests": sum(self.captures.keys.values()),
             "labels": sum(self.truth.keys.values()),
             "answers": self.answers.rows,
             "predictions": sum(self.predictions.keys.values()),
         }
         for rows, what in self.attached.rows.values():
-            counted[what] = counted.get(what, 0) + rows
+            found[what] = found.get(what, 0) + rows
         for what in self.attached.texts.values():
-            counted[what] = counted.get(what, 0) + 1
-        return {place: count for place, count in counted.items() if count}
+            found[what] = found.get(what, 0) + 1
+        return {place: count for place, count in found.items() if count}
 
     @property
     def nothing(self) -> bool:
@@ -79,7 +80,7 @@ class Findings:
             version = one.version
             yield (
                 f"{version.name}@{version.id}: {one.rows:,} of {version.rows:,} rows, "
-                f"{len(one.blobs)} files in the store, {len(one.outside)} outside"
+                f"{counted(len(one.blobs), 'file')} in the store, {len(one.outside)} outside"
             )
         for place, count in self.elsewhere.items():
             yield f"{place}: {count:,}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timedelta
 
 from airflow_mlops.core.monitoring.alerts.log import AlertEntry
 from airflow_mlops.core.monitoring.look import Look
@@ -11,6 +11,8 @@ from airflow_mlops.core.monitoring.performance.report import InputFreshness
 from airflow_mlops.core.overview.pieces import Looks, Traffic
 from airflow_mlops.core.overview.records import Mood, Sign
 from airflow_mlops.core.registry.deployment import Desired
+from airflow_mlops.core.times import in_utc
+from airflow_mlops.core.wording import counted, minute, some
 
 #: From the worst to the best.
 MOODS: tuple[Mood, ...] = ("bad", "warning", "unknown", "good")
@@ -30,11 +32,6 @@ def signs_of(
         *_of_looks(serves, looks, now),
     ]
     return tuple(sorted(found, key=lambda one: MOODS.index(one.mood)))
-
-
-def aware(at: datetime) -> datetime:
-    """A time that can be compared; one without a zone is taken as UTC."""
-    return at if at.tzinfo else at.replace(tzinfo=timezone.utc)
 
 
 def _fallback(serves: Desired, traffic: Traffic) -> Sign:
@@ -58,7 +55,7 @@ def _endpoint(serves: Desired, looks: Looks, unhealthy: AlertEntry | None, now: 
         return Sign(name="endpoint", mood="unknown", said="nothing was ever deployed")
     look = looks.look
     if look is None or _is_late(look, looks.rhythm, now):
-        said = "no look yet" if look is None else f"no look since {_minute(look.at)}"
+        said = "no look yet" if look is None else f"no look since {minute(look.at)}"
         return Sign(name="endpoint", mood="unknown", said=said, at=look.at if look else None)
     return Sign(name="endpoint", mood="good", said="healthy at the last look", at=look.at)
 
@@ -80,12 +77,12 @@ def _no_word(serves: Desired, look: Look, rhythm: timedelta, now: datetime) -> s
     if look.champion is not None and serves.champion is not None and look.champion != serves.champion:
         return f"no look since version {serves.champion} is the champion; the last was at version {look.champion}"
     if _is_late(look, rhythm, now):
-        return f"no look since {_minute(look.at)}; it said {look.outcome} then"
+        return f"no look since {minute(look.at)}; it said {look.outcome} then"
     return ""
 
 
 def _is_late(look: Look, rhythm: timedelta, now: datetime) -> bool:
-    return now - aware(look.at) > max(_LEAST, _LATE * rhythm)
+    return now - in_utc(look.at) > max(_LEAST, _LATE * rhythm)
 
 
 def _drift(look: Look) -> Sign:
@@ -93,13 +90,13 @@ def _drift(look: Look) -> Sign:
         return Sign(name="drift", mood="good", said="no drift", at=look.at)
     if look.outcome == "inconclusive":
         return Sign(name="drift", mood="unknown", said="too little traffic to say", at=look.at)
-    many = f"{len(look.columns)} column{'s' if len(look.columns) > 1 else ''} drifted: {_few(look.columns)}"
+    many = f"{counted(len(look.columns), 'column')} drifted: {some(look.columns, _NAMED)}"
     return Sign(name="drift", mood="warning", said=many if look.columns else "drift", at=look.at)
 
 
 def _performance(look: Look) -> Sign:
     if look.failed_gates:
-        said = f"failed gates: {_few(look.failed_gates)}"
+        said = f"failed gates: {some(look.failed_gates, _NAMED)}"
         return Sign(name="performance", mood="bad", said=said, at=look.at)
     if look.judged_on is None:
         return Sign(name="performance", mood="unknown", said="not measured yet", at=look.at)
@@ -111,17 +108,8 @@ def _performance(look: Look) -> Sign:
 def _freshness(look: Look, inputs: Sequence[InputFreshness]) -> Sign:
     stale = [one.name for one in inputs if one.stale]
     if stale:
-        return Sign(name="freshness", mood="warning", said=f"stale data: {_few(stale)}", at=look.at)
-    newest = [aware(one.newest) for one in inputs if one.newest is not None]
+        return Sign(name="freshness", mood="warning", said=f"stale data: {some(stale, _NAMED)}", at=look.at)
+    newest = [in_utc(one.newest) for one in inputs if one.newest is not None]
     if not newest:
         return Sign(name="freshness", mood="unknown", said="nobody knows how old the data are", at=look.at)
-    return Sign(name="freshness", mood="good", said=f"newest data of {_minute(min(newest))}", at=look.at)
-
-
-def _minute(at: datetime) -> str:
-    return f"{at:%Y-%m-%d %H:%M}"
-
-
-def _few(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    return ", ".join(names[:_NAMED]) + more
+    return Sign(name="freshness", mood="good", said=f"newest data of {minute(min(newest))}", at=look.at)

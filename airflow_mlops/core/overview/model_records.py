@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import cached_property
 from typing import Any, Final, TypeVar
 
 from airflow_mlops.core.card.history import History
@@ -13,8 +12,6 @@ from airflow_mlops.core.overview.board import board_of
 from airflow_mlops.core.overview.known import KnownModel
 from airflow_mlops.core.overview.recent import far_away
 from airflow_mlops.core.record import Record
-from airflow_mlops.core.registry.deployment import Deployment
-from airflow_mlops.core.registry.deployments import DeploymentLog
 from airflow_mlops.core.registry.version import ModelVersion
 from airflow_mlops.core.rollout.progress import StageNow, progress_log
 from airflow_mlops.core.store import Log, Store
@@ -61,17 +58,6 @@ class ModelRecords(History):
     def gaps(self) -> tuple[Gap, ...]:
         """What could not be read so far, each once, in words; the rest is told all the same."""
         return tuple(dict.fromkeys(self.reader.gaps))
-
-    @cached_property
-    def numbered_deployments(self) -> tuple[tuple[int, Deployment], ...]:
-        """The decisions about the traffic with their numbers, oldest first."""
-        log = DeploymentLog(self.store, self.model).log
-        return self.reader.log(log, "deployment log", lambda entry: entry.at)
-
-    @cached_property
-    def deployments(self) -> tuple[Deployment, ...]:
-        """The decisions about the traffic."""
-        return tuple(entry for _, entry in self.numbered_deployments)
 
     def prepare(self, *logs: str) -> None:
         """Look at some logs at once, where each look takes a way through a network.

@@ -7,7 +7,7 @@ from typing import Any, Final, Literal
 
 from airflow_mlops.core.gates import HIGHER_IS_BETTER
 from airflow_mlops.core.registry.version import ModelVersion
-from airflow_mlops.core.wording import line
+from airflow_mlops.core.wording import count, line, moment, short, size
 from airflow_mlops.ui.model_parts.versions import Metric, metrics_of
 
 _LONGEST: Final = 200
@@ -105,17 +105,17 @@ def _facts(one: ModelVersion, other: ModelVersion) -> tuple[Fact, ...]:
         return Fact(name, line(say(one), _LONGEST), line(say(other), _LONGEST))
 
     return (
-        both("registered", lambda version: f"{version.created_at:%Y-%m-%d %H:%M} UTC"),
+        both("registered", lambda version: moment(version.created_at)),
         both("by", lambda version: version.created_by),
-        both("data version", lambda version: f"{version.dataset.name} {version.dataset.id[:12]}"),
-        both("training rows", lambda version: f"{version.trained.train_rows:,}"),
-        both("held-out rows", lambda version: f"{version.evaluation.rows:,}"),
-        both("features", lambda version: f"{len(version.trained.signature.features):,}"),
-        both("boosting rounds", lambda version: f"{version.trained.rounds:,}"),
-        both("size of the model", lambda version: f"{version.trained.size:,} bytes"),
+        both("data version", lambda version: f"{version.dataset.name} {short(version.dataset.id)}"),
+        both("training rows", lambda version: count(version.trained.train_rows)),
+        both("held-out rows", lambda version: count(version.evaluation.rows)),
+        both("features", lambda version: count(len(version.trained.signature.features))),
+        both("boosting rounds", lambda version: count(version.trained.rounds)),
+        both("size of the model", lambda version: size(version.trained.size)),
         both("median latency", _latency),
-        both("environment", lambda version: version.trained.environment[:12]),
-        both("feature code", lambda version: version.trained.code.sha256[:12] if version.trained.code else _NOTHING),
+        both("environment", lambda version: short(version.trained.environment)),
+        both("feature code", lambda version: short(version.trained.code.sha256) if version.trained.code else _NOTHING),
     )  # fmt: skip
 
 

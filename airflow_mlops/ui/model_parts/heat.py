@@ -13,7 +13,7 @@ from airflow_mlops.core.gates import Outcome as Mark
 from airflow_mlops.core.monitoring.look import Look
 from airflow_mlops.core.monitoring.report import DriftReport, Outcome
 from airflow_mlops.core.overview.model_records import ModelRecords
-from airflow_mlops.core.wording import line
+from airflow_mlops.core.wording import day, line
 from airflow_mlops.ui.model_parts.drawn import Drawing, picture
 
 #: Looks and features of the map: those that moved most.
@@ -181,7 +181,7 @@ def _cell(cell: Cell | None, x: float, y: float, width: float) -> list[str]:
 
 def _times(heat: HeatMap, width: float, bottom: float) -> list[str]:
     """The times of some looks, so many as fit."""
-    same_day = len({f"{look.until:%Y-%m-%d}" for look in heat.looks}) < len(heat.looks)
+    same_day = len({day(look.until) for look in heat.looks}) < len(heat.looks)
     form, letters = ("%d %b %H:%M", 12) if same_day else ("%d %b", 6)
     every = max(1, -(-letters * 7 // max(1, int(width))))
     return [

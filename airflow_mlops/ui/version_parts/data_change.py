@@ -5,7 +5,7 @@ from __future__ import annotations
 from airflow_mlops.core.card.blocks import Block, Cell, Code, Facts, Pre, Table, Words, capped
 from airflow_mlops.core.data.version import Column, DatasetVersion
 from airflow_mlops.core.evaluation.page_sections import number
-from airflow_mlops.core.wording import count, day, line
+from airflow_mlops.core.wording import count, counted, day, line, some
 
 #: Columns that are shown, those that moved most.
 _MOST = 12
@@ -18,12 +18,12 @@ def in_a_line(before: DatasetVersion, after: DatasetVersion) -> str:
     if before.id == after.id:
         return "the same data"
     rows = after.rows - before.rows
-    told = [f"{abs(rows):,} {'more' if rows > 0 else 'fewer'} rows" if rows else "as many rows"]
+    told = [counted(abs(rows), f"{'more' if rows > 0 else 'fewer'} row") if rows else "as many rows"]
     new, gone, _ = _files(before, after)
-    told.append(f"{new:,} files new and {gone:,} gone")
+    told.append(f"{counted(new, 'file')} new and {gone:,} gone")
     schema = sum(map(len, _schema(before, after)))
     if schema:
-        told.append(f"{schema:,} {'column' if schema == 1 else 'columns'} changed")
+        told.append(f"{counted(schema, 'column')} changed")
     return ", ".join(told)
 
 
@@ -38,13 +38,12 @@ def changes(before: DatasetVersion, after: DatasetVersion) -> list[Block]:
         *(f"{line(name, 60)} is gone" for name in removed),
         *retyped,
     ]
-    more = f", and {len(schema) - _MOST:,} more" if len(schema) > _MOST else ""
     facts: list[tuple[str, Cell]] = [
         ("rows", f"{count(before.rows)} → {count(after.rows)} ({after.rows - before.rows:+,})"),
         ("files", f"{kept:,} the same, {new:,} new, {gone:,} gone"),
         ("events from", _pair(day(before.first_event), day(after.first_event))),
         ("events until", _pair(day(before.last_event), day(after.last_event))),
-        ("columns", f"{'; '.join(schema[:_MOST])}{more}" if schema else "the same, of the same types"),
+        ("columns", some(schema, _MOST, "; ") if schema else "the same, of the same types"),
     ]
     return [Facts(facts), *_moved(before, after)]
 

@@ -14,7 +14,7 @@ from airflow_mlops.core.card.sections import on_data, on_life, on_lineage, on_qu
 from airflow_mlops.core.data.version import DatasetVersion
 from airflow_mlops.core.evaluation.page_sections import number
 from airflow_mlops.core.reproduction.record import Reproduction
-from airflow_mlops.core.wording import line, moment
+from airflow_mlops.core.wording import counted, line, moment, some
 from airflow_mlops.ui.version_parts.data_change import changes, command
 from airflow_mlops.ui.version_parts.stored import picture_digest
 
@@ -117,11 +117,10 @@ def _tests(dossier: Dossier) -> Section:
     if result is None or not result.expectations:
         return Section("tests", "Data tests", drawn(part.blocks))
     failed = result.failures
-    named = ", ".join(line(one.name, 80) for one in failed[:_NAMED])
-    more = f" and {len(failed) - _NAMED:,} more" if len(failed) > _NAMED else ""
-    said = f"not held: {named}{more}" if failed else "all hold"
+    said = f"not held: {some([line(one.name, 80) for one in failed], _NAMED)}" if failed else "all hold"
     facts, tables = _apart(part)
-    folds = [Fold(f"{len(result.expectations):,} expectations and checks", said, drawn(tables))]
+    heading = counted(len(result.expectations), "expectation or check", "expectations and checks")
+    folds = [Fold(heading, said, drawn(tables))]
     if result.docs and dossier.record.validation:
         docs = Report("data-docs", result.docs, str(dossier.version), f"Data Docs of {dossier.name}")
         folds.append(Fold("Data Docs", "the whole result, with examples", reports=(docs,)))
@@ -136,7 +135,7 @@ def _evaluation(dossier: Dossier) -> Section:
     rest = [one for one in blocks if not any(one is other for other in shown)]
     folds = [
         Fold("Slices", f"{len(found.slices):,}", drawn(on_quality.slices(dossier).blocks)),
-        Fold("Groups", f"{len(found.fairness):,} columns", drawn(on_quality.fairness(dossier).blocks)),
+        Fold("Groups", counted(len(found.fairness), "column"), drawn(on_quality.fairness(dossier).blocks)),
         Fold("Ageing", line(found.ageing.reason, 100) if found.ageing else "not measured",
              drawn(on_quality.ageing(dossier).blocks)),
     ]  # fmt: skip
@@ -165,9 +164,11 @@ def _traffic(dossier: Dossier, looks: tuple[Report, ...]) -> Section:
         if one.verdict.picture and (digest := picture_digest(one.verdict.picture))
     )
     if pictures:
-        folds.append(Fold("The evidence of each verdict", f"{len(pictures):,} pictures", reports=pictures))
+        shown = counted(len(pictures), "picture")
+        folds.append(Fold("The evidence of each verdict", shown, reports=pictures))
+    seen = counted(len(dossier.looks), "look")
     folds += [
-        Fold("Monitoring", f"{len(dossier.looks):,} looks", drawn(on_life.monitoring(dossier).blocks), looks),
+        Fold("Monitoring", seen, drawn(on_life.monitoring(dossier).blocks), looks),
         Fold("Incidents", _incidents(dossier), drawn(on_life.incidents(dossier).blocks)),
     ]
     return Section("traffic", "In the traffic", drawn(facts), tuple(folds))
@@ -220,7 +221,7 @@ def _differences(one: Reproduction) -> list[Block]:
 
 def _incidents(dossier: Dossier) -> str:
     alerts = sum(one.alert.state != "resolved" for one in dossier.alerts)
-    return f"{alerts:,} alerts, {len(dossier.left):,} rollbacks"
+    return f"{counted(alerts, 'alert')}, {counted(len(dossier.left), 'rollback')}"
 
 
 def _apart(part: Part) -> tuple[list[Block], list[Block]]:

@@ -16,6 +16,7 @@ from airflow_mlops.core.errors import DataError
 from airflow_mlops.core.progress import Progress, ignore
 from airflow_mlops.core.store import Store
 from airflow_mlops.core.store.results import read_kept
+from airflow_mlops.core.wording import counted
 
 if TYPE_CHECKING:
     from airflow_mlops.spec import ModelSpec
@@ -186,4 +187,4 @@ def _of_newest(
 
 
 def _said(rows: int, files: int) -> str:
-    return f"{rows:,} new labelled rows in {files:,} {'file' if files == 1 else 'files'}"
+    return f"{counted(rows, 'new labelled row')} in {counted(files, 'file')}"
