@@ -6,15 +6,16 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from airflow_mlops.cli.place import is_there, require_store
 from airflow_mlops.core.doctor import Check, examine
 from airflow_mlops.core.doctor.clock import check_clock
 from airflow_mlops.core.doctor.endpoint import check_deployments, check_server
 from airflow_mlops.core.doctor.leases import check_leases
 from airflow_mlops.core.doctor.machine import check_disk, check_uv, places_on_disk
 from airflow_mlops.core.doctor.packages import check_packages
-from airflow_mlops.core.doctor.places import check_data, check_store, folder_of
-from airflow_mlops.core.errors import PlatformError
+from airflow_mlops.core.doctor.places import check_data, check_store
 from airflow_mlops.core.serving.server import spool_root
+from airflow_mlops.core.store.opening import folder_of
 
 if TYPE_CHECKING:
     from airflow_mlops.core.doctor import Finding
@@ -32,8 +33,7 @@ def of_store(uri: str) -> Iterator[Finding]:
     """
     from airflow_mlops.core.store import open_store
 
-    if not _is_there(uri):
-        raise PlatformError("no store there", given=uri, expected="the folder of a store")
+    require_store(uri)
     on_s3 = uri.startswith("s3://")
     needed = {"amazon": "the store is on S3"} if on_s3 else {}
     clock = Check("clock", lambda: check_clock(_s3_address(_client_of_environment) if on_s3 else {}))
@@ -69,7 +69,7 @@ def _store_first(
 
     :param others: given whether the store can be read.
     """
-    usable = _is_there(uri)
+    usable = is_there(uri)
     for finding in examine([Check("store", lambda: check_store(uri, opened))]):
         usable = usable and finding.state != "problem"
         yield finding
@@ -111,12 +111,6 @@ def _of_machine(uri: str | None, needed: dict[str, str]) -> list[Check]:
         Check("disk", lambda: check_disk(places_on_disk(spool_root(), folder_of(uri) if uri else None))),
         Check("uv", check_uv),
     ]
-
-
-def _is_there(uri: str) -> bool:
-    """Whether it can be opened without making a folder."""
-    folder = folder_of(uri)
-    return folder is None or folder.is_dir()
 
 
 def _needed(platform: Platform) -> dict[str, str]:

@@ -50,9 +50,7 @@ def _as_json(seen: Sequence[ModelOverview]) -> str:
 
 def _drawn(seen: Sequence[ModelOverview], store: str) -> Sequence[RenderableType]:
     if not seen:
-        return [
-            screen.words(f"no models in {store} yet: the first release of a spec brings one", longest=300)
-        ]
+        return [screen.no_models(store)]
     found = screen.table("model", "#versions", "#champion", "owner", "team", "contact", "what it is")
     for one in seen:
         found.add_row(
@@ -62,6 +60,6 @@ def _drawn(seen: Sequence[ModelOverview], store: str) -> Sequence[RenderableType
             *(screen.words(text or "-", longest=40) for text in (one.owner, one.team, one.contact)),
             screen.words(one.description or "-", longest=80),
         )
-    lost = [line for one in seen for line in screen.broken([f"{one.model}: {text}" for text in one.broken])]
+    lost = screen.broken_of(seen)
     end = f"{counted(len(seen), 'model')}; how they stand: airflow-mlops status --store {store}"
     return [found, *lost, screen.words(end, "dim", 300)]

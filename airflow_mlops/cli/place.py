@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from airflow_mlops.core.errors import PlatformError, RegistryError
@@ -27,9 +26,22 @@ def existing_store(place: str) -> Store:
     """
     from airflow_mlops.core.store import open_store
 
-    if "://" not in place and not Path(place).expanduser().is_dir():
-        raise PlatformError("no store there", given=place, expected="the folder of a store")
+    require_store(place)
     return open_store(place)
+
+
+def require_store(place: str) -> None:
+    """Refuse a folder that is not there: a name that was mistyped. :raises PlatformError: if it is so."""
+    if not is_there(place):
+        raise PlatformError("no store there", given=place, expected="the folder of a store")
+
+
+def is_there(place: str) -> bool:
+    """Whether a store can be opened without making its folder."""
+    from airflow_mlops.core.store.opening import folder_of
+
+    folder = folder_of(place)
+    return folder is None or folder.is_dir()
 
 
 def require_model(store: Store, model: str) -> str:

@@ -128,6 +128,16 @@ def broken(lines: Sequence[str]) -> list[Text]:
     return [words(f"can't be read: {one}", "bold red", 300) for one in lines]
 
 
+def broken_of(seen: Sequence[ModelOverview]) -> list[Text]:
+    """What can't be read of some models, in a line each."""
+    return broken([f"{one.model}: {text}" for one in seen for text in one.broken])
+
+
+def no_models(store: str) -> Text:
+    """What is said of a store without a model."""
+    return words(f"no models in {store} yet: the first release of a spec brings one", longest=300)
+
+
 def _repeat(every: float, turn: Callable[[], None]) -> int:
     while True:
         try:

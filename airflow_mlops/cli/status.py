@@ -65,9 +65,7 @@ def _as_json(seen: Sequence[ModelOverview], *, watch: bool) -> str:
 
 def _all(seen: Sequence[ModelOverview], now: datetime, store: str) -> Sequence[RenderableType]:
     if not seen:
-        return [
-            screen.words(f"no models in {store} yet: the first release of a spec brings one", longest=300)
-        ]
+        return [screen.no_models(store)]
     found = screen.table("model", "champion", "since", "rollout", "health", "last release")
     for one in seen:
         found.add_row(
@@ -81,7 +79,7 @@ def _all(seen: Sequence[ModelOverview], now: datetime, store: str) -> Sequence[R
     waiting = [
         screen.words(f"{one.model} waits for {one.waits_for}", "bold", 200) for one in seen if one.waits_for
     ]
-    lost = [line for one in seen for line in screen.broken([f"{one.model}: {text}" for text in one.broken])]
+    lost = screen.broken_of(seen)
     bad = sum(one.mood == "bad" for one in seen)
     more = f"more of one: airflow-mlops status {seen[0].model} --store {store}"
     return [

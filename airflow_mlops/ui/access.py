@@ -67,6 +67,8 @@ def require_model(model: str, user: User) -> str:
     """The model of a path, if the user may see it.
 
     One that they may not see is answered as one that does not exist: its name is nobody's business.
+
+    :raises HTTPException: 404.
     """
     if not may_see(user, model):
         raise HTTPException(status.HTTP_404_NOT_FOUND)
@@ -74,15 +76,9 @@ def require_model(model: str, user: User) -> str:
 
 
 def require_dag(user: Any, dag_id: str) -> None:
-    """Refuse who may not read the runs of a DAG, as if there were none."""
-    if not get_auth_manager().is_authorized_dag(
-        method="GET", access_entity=DagAccessEntity.RUN, details=_details(dag_id), user=user
-    ):
+    """Refuse who may not read the runs of a DAG, as if there were none. :raises HTTPException: 404."""
+    if not may_read(user, dag_id, DagAccessEntity.RUN):
         raise HTTPException(status.HTTP_404_NOT_FOUND)
-
-
-def _dag(model: str, dag: str) -> DagDetails:
-    return _details(f"{model}.{dag}")
 
 
 def _details(dag_id: str) -> DagDetails:

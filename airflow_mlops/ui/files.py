@@ -19,7 +19,7 @@ _NAMES: Final = frozenset(
 
 @router.get("/static/{name}")
 def static_file(name: str) -> Response:
-    """A script, a style sheet or an icon."""
+    """A script, a style sheet or an icon. :raises HTTPException: 404, for any other."""
     if name not in _NAMES:
         raise HTTPException(404, detail="no such file")
     return Response(

@@ -73,7 +73,7 @@ def versions_part(
 
 @router.get("/models/{model}/compare")
 def compare_page(request: Request, model: Model, store: ReadStore, a: Number, b: Number) -> HTMLResponse:
-    """Two versions side by side."""
+    """Two versions side by side. :raises HTTPException: 404, if there is no such version."""
     records = ModelRecords(store, model)
     one, other = records.record(a), records.record(b)
     if one is None or other is None:
@@ -84,6 +84,6 @@ def compare_page(request: Request, model: Model, store: ReadStore, a: Number, b:
 
 
 def _require_known(store: Store, model: str) -> None:
-    """A model without any record is as unknown as one that nobody may see."""
+    """A model without any record is as unknown as one that nobody may see. :raises HTTPException: 404."""
     if not is_recorded(store, model):
         raise HTTPException(404, detail="no such model")

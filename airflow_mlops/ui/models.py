@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timezone
 from typing import Annotated, Final, Literal, get_args
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Query, Request, Response
 
 from airflow_mlops.core.overview import ModelOverview, Mood, model_names, overviews
+from airflow_mlops.core.record import utc_now
 from airflow_mlops.ui.access import User, may_run, visible
 from airflow_mlops.ui.links import Links
 from airflow_mlops.ui.rendering import page as rendered
@@ -41,7 +41,7 @@ def models(
     :param page: of a hundred models each.
     """
     seen = visible(user, model_names(store))
-    known = overviews(store, seen, now=datetime.now(timezone.utc))
+    known = overviews(store, seen, now=utc_now())
     chosen = Chosen(q.strip(), owner, mood)
     found = ranked([one for one in known if chosen.takes(one)])
     pages = max(1, -(-len(found) // PER_PAGE))
@@ -55,7 +55,7 @@ def models(
         resumable={one.model for one in shown if _is_held(one) and may_run(user, one.model, "rollout")},
         found=len(found),
         known=len(known),
-        counts=[(one, count) for one in _MOODS if (count := _count(known)[one])],
+        counts=_counts(known),
         waiting=sum(bool(one.waits_for) for one in known),
         owners=owners(known),
         moods=_MOODS,
@@ -107,5 +107,7 @@ def _is_held(one: ModelOverview) -> bool:
     return one.rollout is not None and one.rollout.held
 
 
-def _count(known: Sequence[ModelOverview]) -> Counter[Mood]:
-    return Counter(one.mood for one in known)
+def _counts(known: Sequence[ModelOverview]) -> list[tuple[Mood, int]]:
+    """How many models are in each mood that any of them is in, the worst first."""
+    found = Counter(one.mood for one in known)
+    return [(mood, found[mood]) for mood in _MOODS if found[mood]]

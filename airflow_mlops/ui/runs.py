@@ -47,7 +47,10 @@ def of_run(request: Request, dag_id: Id, run_id: Id, user: User, store: ReadStor
 
 @router.get(f"/{OPEN}/{{path:path}}")
 def in_frame(request: Request, path: str, of: str | None = None) -> Response:
-    """One of our pages within Airflow's navigation; the browser keeps the part that comes after a #."""
+    """One of our pages within Airflow's navigation; the browser keeps the part that comes after a #.
+
+    :raises HTTPException: 404, for a path that is none of our pages.
+    """
     asked = f"{path}?of={of}" if of else path
     if not PAGE.fullmatch(asked):
         raise HTTPException(404, detail="no such page")

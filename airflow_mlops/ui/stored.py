@@ -28,6 +28,7 @@ def stored(
 
     :param of: number of the version or the look that names it, or the reference of a validation.
     :param keep: as a file, not to be looked at here.
+    :raises HTTPException: 404, if no record names it, or it is gone.
     """
     if kind not in KINDS:
         raise HTTPException(404, detail="no such kind of report")

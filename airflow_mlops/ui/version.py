@@ -34,7 +34,10 @@ router = APIRouter()
 
 
 def require_version(model: Model, number: str, store: ReadStore) -> int:
-    """The version of a path; one that is not there is told in a line that names what is."""
+    """The version of a path.
+
+    :raises HTTPException: 404, if it is not there; in a line that names what is.
+    """
     if not re.fullmatch(r"[1-9][0-9]{0,8}", number) or not is_key(model):
         raise HTTPException(404, detail="no such version")
     if not store.exists(Log(store, f"models/{model}/versions", ModelVersion).key(int(number))):

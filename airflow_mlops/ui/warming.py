@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import logging
 from importlib import import_module
-from pathlib import Path
 from typing import Final
-from urllib.parse import unquote
 
 from airflow_mlops.core.data.version import DatasetVersion
 from airflow_mlops.core.labels.record import LabelAudit
@@ -20,6 +18,7 @@ from airflow_mlops.core.registry.version import ModelVersion
 from airflow_mlops.core.rollout.progress import StageNow
 from airflow_mlops.core.rollout.stage_verdicts import StageVerdict
 from airflow_mlops.core.store import Store
+from airflow_mlops.core.store.opening import folder_of
 from airflow_mlops.core.validation.result import ValidationResult
 from airflow_mlops.ui.rendering import environment
 from airflow_mlops.ui.source import the_platform
@@ -61,8 +60,8 @@ def prepare() -> None:
 
 def is_begun(uri: str) -> bool:
     """Whether there may be something in a store: to open a folder makes it, which is left to who writes or looks."""
-    scheme, colon, rest = uri.partition("://")
-    return scheme == "s3" or Path(unquote(rest) if colon else uri).expanduser().is_dir()
+    folder = folder_of(uri)
+    return folder is None or folder.is_dir()
 
 
 def look_once(store: Store) -> None:

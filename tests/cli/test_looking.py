@@ -338,3 +338,11 @@ def test_damaged_records_are_named(store: Store, run: Any, tmp_path: Path) -> No
     assert "looks at the stage" in run("rollout", "orders")
     assert "error: " in run("datasets", "orders", code=2)
     assert "error: " in run("compare", "orders:1", "orders:3", code=2)
+
+
+@pytest.mark.parametrize("form", ["{}", "file://{}"])
+def test_looking_makes_no_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str], form: str) -> None:
+    place = tmp_path / "none"
+    assert main(["status", "--store", form.format(place)]) == 2
+    assert "no store there" in capsys.readouterr().err
+    assert not place.exists()

@@ -7,21 +7,14 @@ from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
 from airflow_mlops.core.doctor.finding import Finding, ok, problem, warning
+from airflow_mlops.core.store.opening import folder_of
 
 if TYPE_CHECKING:
     from airflow_mlops.core.aws.s3_options import S3Options
     from airflow_mlops.core.store import Store
-
-
-def folder_of(uri: str) -> Path | None:
-    """The folder that a URI names, None where it names none."""
-    parts = urlsplit(uri)
-    if parts.scheme == "file":
-        return Path(unquote(parts.path))
-    return None if "://" in uri or not uri else Path(uri).expanduser().absolute()
 
 
 def standing(path: Path) -> Path:

@@ -13,7 +13,7 @@ from airflow_mlops.core.progress import Progress, ignore
 from airflow_mlops.core.registry.versions import Registry
 from airflow_mlops.core.store import Store
 from airflow_mlops.core.store.results import read_kept
-from airflow_mlops.core.wording import moment
+from airflow_mlops.core.wording import counted, moment
 
 #: What no erasure reaches from here.
 OUT_OF_REACH = (
@@ -42,8 +42,8 @@ def erasure_lines(store: Store, model: str, record: Erasure, champion: int | Non
     """What an erasure did, in words, a line for each thing."""
     rows = sum(stone.rows for stone in record.tombstones)
     yield (
-        f"erased from {model} on {moment(record.at)} by {record.who}: {rows:,} rows of "
-        f"{len(record.tombstones):,} dataset versions"
+        f"erased from {model} on {moment(record.at)} by {record.who}: {counted(rows, 'row')} of "
+        f"{counted(len(record.tombstones), 'dataset version')}"
     )
     for stone in record.tombstones:
         other = f"{stone.replaced_by.name}@{stone.replaced_by.id}" if stone.replaced_by else "no row was left"

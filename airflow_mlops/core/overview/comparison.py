@@ -120,8 +120,8 @@ def compare(store: Store, a: tuple[str, int], b: tuple[str, int]) -> Comparison:
         slices=tuple(_slices(first.evaluation, second.evaluation, rival)),
         gates_a=first.evaluation.gates,
         gates_b=second.evaluation.gates,
-        data=_data(before, after) if before and after and first.dataset != second.dataset else None,
-        spec=tuple(_changed(first.spec, second.spec)),
+        data=data_change(before, after) if before and after and first.dataset != second.dataset else None,
+        spec=tuple(changed(first.spec, second.spec)),
         environment=_environment(store, first, second, broken),
         broken=tuple(broken),
     )
@@ -182,7 +182,8 @@ def _slices(a: Evaluation, b: Evaluation, rival: bool) -> Iterator[Pair]:
         )
 
 
-def _data(before: DatasetVersion, after: DatasetVersion) -> DataChange:
+def data_change(before: DatasetVersion, after: DatasetVersion) -> DataChange:
+    """What changed from one dataset version to another, from their manifests alone."""
     old, new = ({one.sha256 for one in version.files} for version in (before, after))
     types, now = ({one.name: one.type for one in version.columns} for version in (before, after))
     return DataChange(
@@ -202,12 +203,12 @@ def _data(before: DatasetVersion, after: DatasetVersion) -> DataChange:
     )
 
 
-def _changed(a: Mapping[str, Any], b: Mapping[str, Any], place: str = "") -> Iterator[Changed]:
-    """The fields that differ, section by section; lists are compared as wholes."""
+def changed(a: Mapping[str, Any], b: Mapping[str, Any], place: str = "") -> Iterator[Changed]:
+    """The fields of two specs that differ, section by section; lists are compared as wholes."""
     for name in dict.fromkeys([*a, *b]):
         old, new = a.get(name), b.get(name)
         if isinstance(old, Mapping) and isinstance(new, Mapping):
-            yield from _changed(old, new, f"{place}{name}.")
+            yield from changed(old, new, f"{place}{name}.")
         elif old != new:
             yield Changed(place=f"{place}{name}", a=old, b=new)
 

@@ -91,8 +91,6 @@ def _summaries(index: Index) -> list[DatasetSummary]:
 
 
 def _version(version: DatasetVersion | Pin, used: Mapping[tuple[str, str], Sequence[str]]) -> VersionUse:
-    from airflow_mlops.core.data.version import DatasetVersion
-
     users = tuple(used.get((version.name, version.id), ()))
     if not isinstance(version, DatasetVersion):
         return VersionUse(

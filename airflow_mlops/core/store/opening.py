@@ -21,11 +21,10 @@ def open_store(uri: str, s3_client: Any = None, s3_options: S3Options | None = N
     :raises PlatformError: for another kind of URI.
     :raises StoreError: if the place can't hold a store.
     """
-    scheme, colon, rest = uri.partition("://")
-    if uri and not colon:
-        return FolderStore(Path(uri).expanduser())
-    if scheme == "file" and rest.startswith("/"):
-        return FolderStore(Path(unquote(rest)))
+    folder = folder_of(uri)
+    if folder is not None:
+        return FolderStore(folder)
+    scheme, _, rest = uri.partition("://")
     bucket, _, prefix = rest.partition("/")
     if scheme == "s3" and bucket:
         from airflow_mlops.core.store.s3 import S3Store
@@ -36,3 +35,11 @@ def open_store(uri: str, s3_client: Any = None, s3_options: S3Options | None = N
         given=repr(uri),
         expected="a folder, file:///path or s3://bucket/prefix",
     )
+
+
+def folder_of(uri: str) -> Path | None:
+    """The folder that a path or ``file:///path`` names, whether it is there or not; None where it names none."""
+    scheme, colon, rest = uri.partition("://")
+    if uri and not colon:
+        return Path(uri).expanduser().absolute()
+    return Path(unquote(rest)) if scheme == "file" and rest.startswith("/") else None

@@ -116,7 +116,7 @@ def fit_rows(
     parts = {name: Part(frame_matrix(one.features, signature), one.labels) for name, one in rows.items()}
     types = tuple(feature_types(signature))
     part, resampled = augment(parts["train"], spec.training, types, progress)
-    progress(f"fitting on {len(part.labels)} rows x {len(signature.features)} features")
+    progress(f"fitting on {len(part.labels):,} rows x {len(signature.features)} features")
     fitted = (trainer or XGBoostTrainer()).fit(
         spec.training,
         part,

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Any, Final
 
-from airflow_mlops.core.gates import HIGHER_IS_BETTER
+from airflow_mlops.core.overview.comparison import changed
 from airflow_mlops.core.registry.version import ModelVersion
 from airflow_mlops.core.wording import count, line, moment, short, size
-from airflow_mlops.ui.model_parts.versions import Metric, metrics_of
+from airflow_mlops.ui.model_parts.versions import Metric, Tendency, metrics_of, tendency_of
 
 _LONGEST: Final = 200
 #: Differences of the two specs that are shown.
@@ -29,7 +29,7 @@ class MetricPair:
     first: Metric | None
     second: Metric | None
     change: float | None
-    tendency: Literal["better", "worse", "the same"] | None
+    tendency: Tendency | None
     apart: bool | None
 
 
@@ -89,15 +89,12 @@ def _pair(name: str, first: Metric | None, second: Metric | None, same_rows: boo
     if first is None or second is None:
         return MetricPair(name, first, second, None, None, None)
     change = second.value - first.value
-    tendency: Literal["better", "worse", "the same"] = "the same"
-    if change:
-        tendency = "better" if (change > 0) == (name in HIGHER_IS_BETTER) else "worse"
     apart: bool | None = None
     if same_rows and second.change_low is not None:
         apart = second.certain
     elif None not in (first.low, first.high, second.low, second.high):
         apart = second.low > first.high or second.high < first.low  # type: ignore[operator]
-    return MetricPair(name, first, second, change, tendency, apart)
+    return MetricPair(name, first, second, change, tendency_of(name, change), apart)
 
 
 def _facts(one: ModelVersion, other: ModelVersion) -> tuple[Fact, ...]:
@@ -124,17 +121,8 @@ def _latency(version: ModelVersion) -> str:
     return f"{found.latency_median_ms:.3g} ms" if found else _NOTHING
 
 
-def _differences(one: dict[str, Any], other: dict[str, Any], path: str = "") -> list[Fact]:
-    found: list[Fact] = []
-    for key in dict.fromkeys([*one, *other]):
-        mine, theirs = one.get(key), other.get(key)
-        if mine == theirs:
-            continue
-        if isinstance(mine, dict) and isinstance(theirs, dict):
-            found += _differences(mine, theirs, f"{path}{key}.")
-        else:
-            found.append(Fact(line(f"{path}{key}", 120), _said(mine), _said(theirs)))
-    return found
+def _differences(one: dict[str, Any], other: dict[str, Any]) -> list[Fact]:
+    return [Fact(line(found.place, 120), _said(found.a), _said(found.b)) for found in changed(one, other)]
 
 
 def _said(value: object) -> str:

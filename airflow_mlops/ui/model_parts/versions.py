@@ -44,11 +44,7 @@ class Metric:
     @property
     def tendency(self) -> Tendency | None:
         """Whether the difference is for the better, in a word; None without one."""
-        if self.change is None:
-            return None
-        if self.change == 0:
-            return "the same"
-        return "better" if (self.change > 0) == (self.name in HIGHER_IS_BETTER) else "worse"
+        return None if self.change is None else tendency_of(self.name, self.change)
 
     @property
     def certain(self) -> bool:
@@ -105,6 +101,13 @@ class VersionPage:
     total: int
     older: int | None
     newer: int | None
+
+
+def tendency_of(metric: str, change: float) -> Tendency:
+    """Whether a change of a metric is for the better, in a word."""
+    if change == 0:
+        return "the same"
+    return "better" if (change > 0) == (metric in HIGHER_IS_BETTER) else "worse"
 
 
 def digest(record: ModelVersion) -> Digest:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from airflow_mlops.core.card.blocks import Block, Cell, Code, Facts, Pre, Table, Words, capped
 from airflow_mlops.core.data.version import Column, DatasetVersion
 from airflow_mlops.core.evaluation.page_sections import number
+from airflow_mlops.core.overview.comparison import data_change
 from airflow_mlops.core.wording import count, counted, day, line, some
 
 #: Columns that are shown, those that moved most.
@@ -17,11 +18,11 @@ def in_a_line(before: DatasetVersion, after: DatasetVersion) -> str:
     """``82,599 more rows, 3 files new and 0 gone, 2 columns changed``."""
     if before.id == after.id:
         return "the same data"
-    rows = after.rows - before.rows
+    change = data_change(before, after)
+    rows = change.rows
     told = [counted(abs(rows), f"{'more' if rows > 0 else 'fewer'} row") if rows else "as many rows"]
-    new, gone, _ = _files(before, after)
-    told.append(f"{counted(new, 'file')} new and {gone:,} gone")
-    schema = sum(map(len, _schema(before, after)))
+    told.append(f"{counted(change.files_new, 'file')} new and {change.files_gone:,} gone")
+    schema = len((*change.columns_added, *change.columns_removed, *change.columns_retyped))
     if schema:
         told.append(f"{counted(schema, 'column')} changed")
     return ", ".join(told)
@@ -31,16 +32,15 @@ def changes(before: DatasetVersion, after: DatasetVersion) -> list[Block]:
     """Rows, files, period, schema, and the columns whose statistics moved most."""
     if before.id == after.id:
         return [Words("It learned from the same data: nothing changed.")]
-    new, gone, kept = _files(before, after)
-    added, removed, retyped = _schema(before, after)
+    change = data_change(before, after)
     schema = [
-        *(f"{line(name, 60)} is new" for name in added),
-        *(f"{line(name, 60)} is gone" for name in removed),
-        *retyped,
+        *(f"{line(name, 60)} is new" for name in change.columns_added),
+        *(f"{line(name, 60)} is gone" for name in change.columns_removed),
+        *(line(one, 140) for one in change.columns_retyped),
     ]
     facts: list[tuple[str, Cell]] = [
-        ("rows", f"{count(before.rows)} → {count(after.rows)} ({after.rows - before.rows:+,})"),
-        ("files", f"{kept:,} the same, {new:,} new, {gone:,} gone"),
+        ("rows", f"{count(before.rows)} → {count(after.rows)} ({change.rows:+,})"),
+        ("files", f"{change.files_kept:,} the same, {change.files_new:,} new, {change.files_gone:,} gone"),
         ("events from", _pair(day(before.first_event), day(after.first_event))),
         ("events until", _pair(day(before.last_event), day(after.last_event))),
         ("columns", some(schema, _MOST, "; ") if schema else "the same, of the same types"),
@@ -52,22 +52,6 @@ def command(model: str, before: DatasetVersion, after: DatasetVersion) -> Pre:
     """What compares the rows themselves."""
     name = before.name if before.name == after.name else model
     return Pre(f"airflow-mlops data diff {line(name)} {line(before.id)} {line(after.id)} --store STORE")
-
-
-def _files(before: DatasetVersion, after: DatasetVersion) -> tuple[int, int, int]:
-    """How many files are new, gone, and the same by the hash of their bytes."""
-    first, second = ({one.sha256 for one in version.files} for version in (before, after))
-    return len(second - first), len(first - second), len(first & second)
-
-
-def _schema(before: DatasetVersion, after: DatasetVersion) -> tuple[list[str], list[str], list[str]]:
-    first, second = ({one.name: one.type for one in version.columns} for version in (before, after))
-    retyped = [
-        f"{line(name, 60)} is {line(second[name], 40)} instead of {line(kind, 40)}"
-        for name, kind in first.items()
-        if second.get(name, kind) != kind
-    ]
-    return [one for one in second if one not in first], [one for one in first if one not in second], retyped
 
 
 def _moved(before: DatasetVersion, after: DatasetVersion) -> list[Block]:

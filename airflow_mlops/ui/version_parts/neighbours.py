@@ -21,7 +21,7 @@ class Neighbours:
 
 def neighbours(store: Store, model: str, number: int) -> Neighbours:
     """The versions beside one. Numbers have no gaps, so that one look-up tells."""
-    later = store.exists(f"models/{model}/versions/{number + 1:010d}.json")
+    later = store.exists(_versions(store, model).key(number + 1))
     return Neighbours(number - 1 if number > 1 else None, number + 1 if later else None)
 
 
@@ -30,8 +30,12 @@ def data_before(store: Store, model: str, number: int) -> tuple[int, DatasetVers
     if number == 1:
         return None
     try:
-        ref = Log(store, f"models/{model}/versions", ModelVersion).read(number - 1).dataset
+        ref = _versions(store, model).read(number - 1).dataset
         key = dataset_key(ref.name, ref.id)
         return number - 1, parse(store.read(key), DatasetVersion, key)
     except MlopsError:
         return None
+
+
+def _versions(store: Store, model: str) -> Log[ModelVersion]:
+    return Log(store, f"models/{model}/versions", ModelVersion)
