@@ -14,9 +14,9 @@ from airflow_mlops.core.store.cache import cache_dir
 from airflow_mlops.core.wording import size
 
 #: Captures may wait up to this on the disk of an endpoint server.
-SCARCE = 1 << 30
+SCARCE = 1_000_000_000
 #: Below this a download of a model or a data file fails sooner than later.
-FULL = 100 << 20
+FULL = 100_000_000
 
 
 def places_on_disk(spool: Path | None = None, store: Path | None = None) -> dict[str, Path]:
