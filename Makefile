@@ -39,7 +39,7 @@ types: $(VENV)/test.stamp  ## mypy, strict
 	$(BIN)/mypy
 
 unit: $(VENV)/test.stamp system  ## the fast tests
-	$(BIN)/python -m pytest -m "not e2e and not long" -n $(JOBS) $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -m "not e2e and not long" -n $(JOBS) --dist worksteal $(PYTEST_ARGS)
 
 e2e: $(VENV)/test.stamp system  ## the tests that drive a real Airflow: the story of the demo, and beside it the others
 	$(BIN)/python -m pytest -m "e2e and not whole" -n 2 --dist loadgroup $(PYTEST_ARGS)
