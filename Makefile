@@ -48,7 +48,8 @@ long: $(VENV)/test.stamp system  ## what takes too long for every change: simula
 	$(BIN)/python -m pytest -m long -n $(JOBS) $(PYTEST_ARGS)
 	$(BIN)/python -m pytest -m "e2e and not long" tests/benchmarks tests/e2e --ignore tests/e2e/test_sagemaker.py $(PYTEST_ARGS)
 
-sagemaker: $(VENV)/test.stamp system  ## the whole story of the demo on the simulator of SageMaker and a real S3 server
+sagemaker: $(VENV)/test.stamp system  ## all tests of the simulator of SageMaker, then the whole story of the demo on it and a real S3 server
+	$(BIN)/python -m pytest tests/testing/sagemaker -n $(JOBS) --dist worksteal $(PYTEST_ARGS)
 	$(BIN)/python -m pytest tests/e2e/test_sagemaker.py $(PYTEST_ARGS)
 
 system:

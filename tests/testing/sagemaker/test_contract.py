@@ -18,6 +18,8 @@ from botocore.exceptions import ClientError
 from tests.core.aws.world import REGION, World
 from tests.testing.sagemaker.jobs import IMAGE, ROLE, archive
 
+pytestmark = pytest.mark.long
+
 PAGE = Path(__file__).parents[3] / "docs" / "reference" / "simulator.md"
 BUCKET = "contract"
 CARD = json.dumps({"model_overview": {"model_description": "delays"}})

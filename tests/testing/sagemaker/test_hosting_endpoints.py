@@ -14,6 +14,8 @@ from airflow_mlops.testing.sagemaker.simulator import Timing
 from tests.core.aws.world import simulated
 from tests.testing.sagemaker.hosted import IMAGE, ROLE, SCRIPT, Hosted, variant
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture
 def hosted(world):

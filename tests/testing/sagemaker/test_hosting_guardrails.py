@@ -9,6 +9,8 @@ from botocore.exceptions import ClientError
 
 from tests.testing.sagemaker.hosted import Hosted, variant
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture
 def hosted(world):

@@ -11,6 +11,8 @@ from botocore.exceptions import ClientError
 from airflow_mlops.testing.sagemaker.faults import Fault
 from tests.testing.sagemaker.hosted import SCRIPT, Hosted, variant
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture
 def hosted(world):

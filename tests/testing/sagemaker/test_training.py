@@ -15,6 +15,8 @@ from airflow_mlops.testing.sagemaker import Fault, Timing
 from tests.core.aws.world import simulated
 from tests.testing.sagemaker.jobs import describe, files_of, printed, request, start, states, until
 
+pytestmark = pytest.mark.long
+
 SLEEP = "import time\nprint('ready', flush=True)\ntime.sleep(600)\n"
 HAPPY = ["Starting", "Downloading", "Training", "Uploading", "Completed"]
 

@@ -12,6 +12,8 @@ from botocore.exceptions import ClientError
 from airflow_mlops.testing.sagemaker import Fault
 from tests.testing.sagemaker.jobs import IMAGE, ROLE, archive
 
+pytestmark = pytest.mark.long
+
 DOUBLE = """
 import json, os, sys, time
 def model_fn(folder): return json.load(open(folder + "/factor.json"))
