@@ -13,9 +13,9 @@ from airflow_mlops.core.card.fields import said
 from airflow_mlops.core.card.story import of_dossier
 from airflow_mlops.core.errors import RegistryError
 from airflow_mlops.core.overview.model_records import ModelRecords
-from airflow_mlops.core.registry.version import ModelVersion
+from airflow_mlops.core.registry.version import version_log
 from airflow_mlops.core.registry.versions import Registry
-from airflow_mlops.core.store import Log, Store
+from airflow_mlops.core.store import Store
 from airflow_mlops.core.store.base import is_key
 from airflow_mlops.ui.access import Model, User, visible
 from airflow_mlops.ui.actions import Wanted, permitted
@@ -40,7 +40,7 @@ def require_version(model: Model, number: str, store: ReadStore) -> int:
     """
     if not re.fullmatch(r"[1-9][0-9]{0,8}", number) or not is_key(model):
         raise HTTPException(404, detail="no such version")
-    if not store.exists(Log(store, f"models/{model}/versions", ModelVersion).key(int(number))):
+    if not store.exists(version_log(store, model).key(int(number))):
         try:
             Registry(store, model).cite(int(number))
         except RegistryError as error:

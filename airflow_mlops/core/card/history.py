@@ -19,7 +19,7 @@ from airflow_mlops.core.registry.deployment import Deployment
 from airflow_mlops.core.registry.deployments import DeploymentLog
 from airflow_mlops.core.registry.policies import PolicyChange, policy_log
 from airflow_mlops.core.registry.releases import ReleaseEvent, release_log
-from airflow_mlops.core.registry.version import ModelVersion
+from airflow_mlops.core.registry.version import ModelVersion, version_log
 from airflow_mlops.core.registry.versions import Registry
 from airflow_mlops.core.reproduction.record import Reproduction, reproduction_log
 from airflow_mlops.core.retention.run import Pruning, pruning_log
@@ -49,7 +49,7 @@ class History:
     @cached_property
     def versions(self) -> dict[int, ModelVersion]:
         """The records of all versions that were registered, by number."""
-        log: Log[ModelVersion] = Log(self.store, f"models/{self.model}/versions", ModelVersion)
+        log = version_log(self.store, self.model)
         return dict(self.reader.log(log, "log of versions", lambda entry: entry.created_at))
 
     def version(self, number: int) -> ModelVersion:

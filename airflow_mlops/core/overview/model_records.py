@@ -12,7 +12,7 @@ from airflow_mlops.core.overview.board import board_of
 from airflow_mlops.core.overview.known import KnownModel
 from airflow_mlops.core.overview.recent import far_away
 from airflow_mlops.core.record import Record
-from airflow_mlops.core.registry.version import ModelVersion
+from airflow_mlops.core.registry.version import ModelVersion, version_log
 from airflow_mlops.core.rollout.progress import StageNow, progress_log
 from airflow_mlops.core.store import Log, Store
 
@@ -79,7 +79,7 @@ class ModelRecords(History):
 
     def record(self, number: int) -> ModelVersion | None:
         """The record of a version; None where it can't be read."""
-        key = Log(self.store, f"models/{self.model}/versions", ModelVersion).key(number)
+        key = version_log(self.store, self.model).key(number)
         return self.reader.kept(key, ModelVersion, f"version {number}")
 
     def digests(self, numbers: Iterable[int], digest: Callable[[ModelVersion], T]) -> dict[int, T]:

@@ -24,7 +24,7 @@ from airflow_mlops.core.registry.deployment import (
     effective,
     is_live,
 )
-from airflow_mlops.core.registry.version import ModelVersion
+from airflow_mlops.core.registry.version import version_log
 from airflow_mlops.core.store import Log, Store
 
 __all__ = ["NOTHING", "Action", "Deployment", "DeploymentLog", "Desired", "Mode", "effective"]
@@ -45,7 +45,7 @@ class DeploymentLog:
         self.model = model
         self.log: Log[Deployment] = Log(store, f"models/{model}/deployments", Deployment)
         self._older: dict[int, Deployment] = {}
-        self._versions: Log[ModelVersion] = Log(store, f"models/{model}/versions", ModelVersion)
+        self._versions = version_log(store, model)
 
     def desired(self, now: datetime | None = None) -> Desired:
         """What should serve now."""

@@ -8,6 +8,7 @@ from typing import Any
 from airflow_mlops.core.data.version import DatasetRef
 from airflow_mlops.core.evaluation.report import Evaluation
 from airflow_mlops.core.record import Record
+from airflow_mlops.core.store import Log, Store
 from airflow_mlops.core.training.artifact import TrainedModel
 
 
@@ -43,3 +44,8 @@ class ModelVersion(Record):
     run: RunRef | None
     created_at: datetime
     created_by: str
+
+
+def version_log(store: Store, model: str) -> Log[ModelVersion]:
+    """The log of all versions of a model."""
+    return Log(store, f"models/{model}/versions", ModelVersion)

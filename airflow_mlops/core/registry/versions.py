@@ -8,8 +8,8 @@ from airflow_mlops.core.data.version import DatasetRef
 from airflow_mlops.core.errors import RegistryError
 from airflow_mlops.core.evaluation.report import Evaluation
 from airflow_mlops.core.record import utc_now
-from airflow_mlops.core.registry.version import ModelVersion, RunRef
-from airflow_mlops.core.store import Log, Store
+from airflow_mlops.core.registry.version import ModelVersion, RunRef, version_log
+from airflow_mlops.core.store import Store
 from airflow_mlops.core.store.blobs import blob_key
 from airflow_mlops.core.training.artifact import TrainedModel
 
@@ -27,7 +27,7 @@ class Registry:
     def __init__(self, store: Store, model: str) -> None:
         self.model = model
         self._store = store
-        self._log: Log[ModelVersion] = Log(store, f"models/{model}/versions", ModelVersion)
+        self._log = version_log(store, model)
 
     def register(
         self,

@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from airflow_mlops.core.card.dossier import Dossier
-from airflow_mlops.core.errors import StoreError
 from airflow_mlops.core.monitoring.look import Look
 from airflow_mlops.core.monitoring.performance.report import PerformanceReport
 from airflow_mlops.core.monitoring.report import DriftReport
-from airflow_mlops.core.record import R
 from airflow_mlops.core.store import Store
-from airflow_mlops.core.store.results import recall
 from airflow_mlops.core.wording import moment
 from airflow_mlops.ui.version_parts.sections import Report
+from airflow_mlops.ui.version_parts.stored import recalled
 
 #: Looks whose reports are linked.
 _MOST = 5
@@ -26,21 +24,12 @@ def newest_reports(store: Store, dossier: Dossier) -> tuple[Report, ...]:
 
 def _of(store: Store, look: Look) -> Iterator[Report]:
     until = moment(look.until)
-    performance = _recalled(store, look.performance, PerformanceReport)
+    performance = recalled(store, look.performance, PerformanceReport)
     if performance is not None and performance.page and look.performance:
         yield Report(
             "performance", performance.page, look.performance, f"Performance until {until}", shown=False
         )
-    drift = _recalled(store, look.drift, DriftReport)
+    drift = recalled(store, look.drift, DriftReport)
     if drift is not None and drift.report_html:
         title = f"Drift until {until}: a file to keep, since it runs scripts"
         yield Report("drift", drift.report_html, look.drift, title, shown=False)
-
-
-def _recalled(store: Store, ref: str | None, cls: type[R]) -> R | None:
-    if ref is None:
-        return None
-    try:
-        return recall(store, ref, cls)
-    except StoreError:
-        return None

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from airflow_mlops.core.data.version import DatasetVersion, dataset_key
 from airflow_mlops.core.errors import MlopsError
-from airflow_mlops.core.registry.version import ModelVersion
-from airflow_mlops.core.store import Log, Store
+from airflow_mlops.core.registry.version import version_log
+from airflow_mlops.core.store import Store
 from airflow_mlops.core.store.results import parse
 
 
@@ -21,7 +21,7 @@ class Neighbours:
 
 def neighbours(store: Store, model: str, number: int) -> Neighbours:
     """The versions beside one. Numbers have no gaps, so that one look-up tells."""
-    later = store.exists(_versions(store, model).key(number + 1))
+    later = store.exists(version_log(store, model).key(number + 1))
     return Neighbours(number - 1 if number > 1 else None, number + 1 if later else None)
 
 
@@ -30,12 +30,8 @@ def data_before(store: Store, model: str, number: int) -> tuple[int, DatasetVers
     if number == 1:
         return None
     try:
-        ref = _versions(store, model).read(number - 1).dataset
+        ref = version_log(store, model).read(number - 1).dataset
         key = dataset_key(ref.name, ref.id)
         return number - 1, parse(store.read(key), DatasetVersion, key)
     except MlopsError:
         return None
-
-
-def _versions(store: Store, model: str) -> Log[ModelVersion]:
-    return Log(store, f"models/{model}/versions", ModelVersion)

@@ -19,7 +19,7 @@ from airflow_mlops.core.monitoring.performance.report import PerformanceReport
 from airflow_mlops.core.monitoring.report import DriftReport
 from airflow_mlops.core.record import Record
 from airflow_mlops.core.registry.releases import release_log
-from airflow_mlops.core.registry.version import ModelVersion
+from airflow_mlops.core.registry.version import ModelVersion, version_log
 from airflow_mlops.core.rollout.stage_verdicts import StageVerdict
 from airflow_mlops.core.store import Log, Store
 from airflow_mlops.core.store.base import is_key
@@ -128,19 +128,19 @@ def _evaluations(store: Store, model: str, number: int | None) -> Iterator[str |
 
 def _data_docs(store: Store, model: str, number: int | None) -> Iterator[str | None]:
     for record in _versions(store, model, number):
-        result = _recalled(store, record.validation, ValidationResult)
+        result = recalled(store, record.validation, ValidationResult)
         yield result.docs if result else None
 
 
 def _drifts(store: Store, model: str, number: int | None) -> Iterator[str | None]:
     for look in _looks(store, model, number):
-        report = _recalled(store, look.drift, DriftReport)
+        report = recalled(store, look.drift, DriftReport)
         yield report.report_html if report else None
 
 
 def _performances(store: Store, model: str, number: int | None) -> Iterator[str | None]:
     for look in _looks(store, model, number):
-        report = _recalled(store, look.performance, PerformanceReport)
+        report = recalled(store, look.performance, PerformanceReport)
         yield report.page if report else None
 
 
@@ -154,8 +154,8 @@ _NAMED: Final[dict[str, Callable[[Store, str, int | None], Iterator[str | None]]
 
 def _evaluation_of(store: Store, model: str, refs: str) -> str | None:
     """An evaluation does not say of what model it is; the trained model that it is about does."""
-    trained = _recalled(store, refs[:_DIGITS], TrainedModel)
-    found = _recalled(store, refs[_DIGITS:] or None, Evaluation)
+    trained = recalled(store, refs[:_DIGITS], TrainedModel)
+    found = recalled(store, refs[_DIGITS:] or None, Evaluation)
     if trained is None or found is None or trained.model != model or trained.artifact != found.artifact:
         return None
     return found.page
@@ -163,17 +163,17 @@ def _evaluation_of(store: Store, model: str, refs: str) -> str | None:
 
 def _data_docs_of(store: Store, model: str, ref: str) -> str | None:
     """Of the model's own data, or of those of one of its joins."""
-    result = _recalled(store, ref, ValidationResult)
+    result = recalled(store, ref, ValidationResult)
     return result.docs if result and result.tested.name.partition("__")[0] == model else None
 
 
 def _drift_of(store: Store, model: str, ref: str) -> str | None:
-    report = _recalled(store, ref, DriftReport)
+    report = recalled(store, ref, DriftReport)
     return report.report_html if report and report.model == model else None
 
 
 def _performance_of(store: Store, model: str, ref: str) -> str | None:
-    report = _recalled(store, ref, PerformanceReport)
+    report = recalled(store, ref, PerformanceReport)
     return report.page if report and report.model == model else None
 
 
@@ -186,7 +186,7 @@ _NAMED_BY_REF: Final[dict[str, Callable[[Store, str, str], str | None]]] = {
 
 
 def _versions(store: Store, model: str, number: int | None) -> Iterator[ModelVersion]:
-    return _entries(Log(store, f"models/{model}/versions", ModelVersion), number)
+    return _entries(version_log(store, model), number)
 
 
 def _looks(store: Store, model: str, number: int | None) -> Iterator[Look]:
@@ -203,7 +203,8 @@ def _entries(log: Log[R], number: int | None) -> Iterator[R]:
             continue
 
 
-def _recalled(store: Store, ref: str | None, cls: type[R]) -> R | None:
+def recalled(store: Store, ref: str | None, cls: type[R]) -> R | None:
+    """The record that a reference names; None without one, and where it can't be read."""
     if ref is None:
         return None
     try:
